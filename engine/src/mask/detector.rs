@@ -1,0 +1,401 @@
+//! Detectors ready to run: automata, validators, and the tables that say where a match can begin.
+//!
+//! Guarantees: in a [`DetectorSet`] every detector is in exactly one automaton, no detector can leave more than
+//! [`MAX_WINDOW`] bytes undecided, and no validated match is longer than [`MAX_VALIDATED`] bytes. These bounds make the
+//! memory of a scan finite by construction. It does not know names, tags or replacements; the policy does.
+
+use super::automaton::{Automaton, DEAD, Indecision};
+use super::validate::{self, holds};
+use crate::policy::id::DetectorId;
+use crate::policy::model::{Detector, Validator};
+use std::fmt;
+use thiserror::Error;
+
+/// Most detectors of one policy.
+pub const MAX_DETECTORS: usize = 256;
+
+/// Longest match of a validated detector, in bytes.
+pub const MAX_VALIDATED: usize = 128;
+
+/// Longest indecision of any detector, in bytes; a policy's own window may be smaller.
+pub const MAX_WINDOW: u32 = 4096;
+
+/// Most automata of one policy.
+pub const MAX_AUTOMATA: usize = 64;
+
+/// Most automata with a lazy prefix.
+pub const MAX_LAZY: usize = 4;
+
+/// All detectors of a policy, in the form that a scan steps through.
+#[derive(Clone, Debug)]
+pub struct DetectorSet {
+    automata: Vec<Starts>,
+    /// Number of states of all automata.
+    states: usize,
+    validators: Vec<Option<Validator>>,
+    validated: DetectorBits,
+    all: DetectorBits,
+    /// After a non-word byte, after a word byte.
+    heads: [Heads; 2],
+    /// Automata with a lazy prefix, by number; their place here is their place in a scan's run lengths.
+    lazy: Vec<u8>,
+}
+
+/// Why automata and detectors do not fit together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum InvalidDetectors {
+    /// More than [`MAX_DETECTORS`] detectors, [`MAX_AUTOMATA`] automata or [`MAX_LAZY`] lazy prefixes.
+    #[error("too many detectors or automata")]
+    TooMany,
+    /// An automaton reports a detector that does not exist.
+    #[error("automaton reports detector {} of {count}", .detector.0)]
+    Unknown {
+        /// What it reports.
+        detector: DetectorId,
+        /// How many there are.
+        count: usize,
+    },
+    /// A detector is in no automaton.
+    #[error("detector {} is in no automaton", .0.0)]
+    Missing(DetectorId),
+    /// A detector is in two automata.
+    #[error("detector {} is in more than one automaton", .0.0)]
+    Repeated(DetectorId),
+    /// A detector can leave more than [`MAX_WINDOW`] bytes undecided.
+    #[error("detector {} can stay undecided for too long", .0.0)]
+    Undecided(DetectorId),
+    /// A validated detector has matches of more than [`MAX_VALIDATED`] bytes, or a lazy prefix.
+    #[error("validated detector {} is not bounded", .0.0)]
+    Unbounded(DetectorId),
+}
+
+/// An automaton and its states after the first byte.
+#[derive(Clone, Debug)]
+pub(crate) struct Starts {
+    pub(crate) automaton: Automaton,
+    first: [ByteTable<u16>; 2],
+    /// Number of states of all automata before this one.
+    offset: usize,
+}
+
+/// Where matches can begin, for one kind of previous byte.
+#[derive(Clone, Debug)]
+struct Heads {
+    /// Bit `a`: automaton `a` is alive after this byte.
+    automata: ByteTable<u64>,
+    /// [`Heads::STOP`] if any is alive; [`Heads::WORD`] if the byte is a word byte.
+    flags: ByteTable<u8>,
+}
+
+/// 256 values, one per byte.
+#[derive(Clone)]
+struct ByteTable<T>([T; 256]);
+
+impl DetectorSet {
+    /// Puts automata and detectors together.
+    ///
+    /// # Errors
+    /// [`InvalidDetectors`] if they do not fit or a bound does not hold. A detector that no automaton can report is an
+    /// error, not a detector that never matches.
+    pub fn new(automata: Vec<Automaton>, detectors: &[Detector]) -> Result<DetectorSet, InvalidDetectors> {
+        let validators = detectors.iter().map(|detector| detector.validator).collect();
+        DetectorSet::with_validators(automata, validators)
+    }
+
+    /// Like [`DetectorSet::new`], where only the validators of the detectors are known.
+    ///
+    /// # Errors
+    /// As [`DetectorSet::new`].
+    pub fn with_validators(
+        automata: Vec<Automaton>,
+        validators: Vec<Option<Validator>>,
+    ) -> Result<DetectorSet, InvalidDetectors> {
+        if validators.len() > MAX_DETECTORS || automata.len() > MAX_AUTOMATA {
+            return Err(InvalidDetectors::TooMany);
+        }
+        let all = check(&automata, &validators)?;
+        let validated =
+            all.iter().filter(|&id| validators.get(id.index()).copied().flatten().is_some()).collect();
+        let lazy = automata.iter().zip(0u8..).filter(|(automaton, _)| automaton.lazy().is_some());
+        let lazy: Vec<u8> = lazy.map(|(_, number)| number).collect();
+        if lazy.len() > MAX_LAZY {
+            return Err(InvalidDetectors::TooMany);
+        }
+        let mut states = 0;
+        let automata: Vec<Starts> = automata
+            .into_iter()
+            .map(|automaton| {
+                let offset = states;
+                states += automaton.states();
+                Starts::new(automaton, offset)
+            })
+            .collect();
+        let heads = [Heads::new(&automata, false), Heads::new(&automata, true)];
+        Ok(DetectorSet { automata, states, validators, validated, all, heads, lazy })
+    }
+
+    /// How many detectors there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.validators.len()
+    }
+
+    /// Are there none?
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.validators.is_empty()
+    }
+
+    /// Every detector of the set.
+    #[must_use]
+    pub fn all(&self) -> DetectorBits {
+        self.all
+    }
+
+    /// The detectors whose matches are checked by a validator.
+    pub(crate) fn validated(&self) -> DetectorBits {
+        self.validated
+    }
+
+    /// Number of states of all automata.
+    pub(crate) fn states(&self) -> usize {
+        self.states
+    }
+
+    #[inline(always)]
+    pub(crate) fn starts(&self, automaton: u8) -> Option<&Starts> {
+        self.automata.get(usize::from(automaton))
+    }
+
+    /// Automata with a lazy prefix, in the order of a scan's run lengths.
+    pub(crate) fn lazy(&self) -> impl Iterator<Item = (u8, &Automaton)> {
+        self.lazy.iter().filter_map(|&number| Some((number, &self.starts(number)?.automaton)))
+    }
+
+    /// Place of a lazy automaton among the lazy ones.
+    pub(crate) fn lazy_place(&self, automaton: u8) -> Option<usize> {
+        self.lazy.iter().position(|&number| number == automaton)
+    }
+
+    /// What begins with `byte` (a bit per automaton); `after_word`: the previous byte is a word byte.
+    #[inline(always)]
+    pub(crate) fn heads(&self, after_word: bool, byte: u8) -> u64 {
+        self.side(after_word).automata.get(byte)
+    }
+
+    /// Can anything begin with `byte`? And is it a word byte?
+    #[inline(always)]
+    pub(crate) fn flags(&self, after_word: bool, byte: u8) -> (bool, bool) {
+        let flags = self.side(after_word).flags.get(byte);
+        (flags & Heads::STOP != 0, flags & Heads::WORD != 0)
+    }
+
+    /// Does the validator of `detector` accept these bytes?
+    pub(crate) fn accepts(&self, detector: DetectorId, matched: &[u8]) -> bool {
+        self.validators
+            .get(detector.index())
+            .copied()
+            .flatten()
+            .is_none_or(|validator| holds(validator, matched))
+    }
+
+    #[inline(always)]
+    fn side(&self, after_word: bool) -> &Heads {
+        let [other, word] = &self.heads;
+        if after_word { word } else { other }
+    }
+}
+
+/// Checks every bound; returns all detectors.
+fn check(automata: &[Automaton], validators: &[Option<Validator>]) -> Result<DetectorBits, InvalidDetectors> {
+    let mut all = DetectorBits::default();
+    for automaton in automata {
+        for detector in automaton.detectors().iter() {
+            let Some(validator) = validators.get(detector.index()) else {
+                return Err(InvalidDetectors::Unknown { detector, count: validators.len() });
+            };
+            if all.contains(detector) {
+                return Err(InvalidDetectors::Repeated(detector));
+            }
+            all.insert(detector);
+            match automaton.indecision(detector) {
+                Indecision::Bounded(bytes) if bytes <= MAX_WINDOW => {}
+                _ => return Err(InvalidDetectors::Undecided(detector)),
+            }
+            let short = |bytes: u32| usize::try_from(bytes).is_ok_and(|bytes| bytes <= MAX_VALIDATED);
+            let bounded = automaton.lazy().is_none() && automaton.max_length(detector).is_some_and(short);
+            if validator.is_some() && !bounded {
+                return Err(InvalidDetectors::Unbounded(detector));
+            }
+        }
+    }
+    let ids = (0..validators.len()).filter_map(|index| u16::try_from(index).ok()).map(DetectorId);
+    match ids.into_iter().find(|&id| !all.contains(id)) {
+        Some(missing) => Err(InvalidDetectors::Missing(missing)),
+        None => Ok(all),
+    }
+}
+
+impl Starts {
+    fn new(automaton: Automaton, offset: usize) -> Starts {
+        let first = [false, true].map(|after_word| {
+            let start = automaton.start(after_word);
+            ByteTable::new(|byte| automaton.next(start, byte))
+        });
+        Starts { automaton, first, offset }
+    }
+
+    /// Number of the dead state among the states of all automata.
+    pub(crate) fn offset(&self) -> usize {
+        self.offset
+    }
+
+    /// The state after the first byte of a match.
+    #[inline(always)]
+    pub(crate) fn first(&self, after_word: bool, byte: u8) -> u16 {
+        let [other, word] = &self.first;
+        if after_word { word.get(byte) } else { other.get(byte) }
+    }
+}
+
+impl Heads {
+    const STOP: u8 = 0x80;
+    const WORD: u8 = 1;
+
+    fn new(automata: &[Starts], after_word: bool) -> Heads {
+        let alive = |byte| {
+            let bits =
+                automata.iter().zip(0u32..).filter(|(starts, _)| starts.first(after_word, byte) != DEAD);
+            // INVARIANT: at most 64 automata.
+            bits.fold(0u64, |mask, (_, number)| mask | 1u64.checked_shl(number).unwrap_or(0))
+        };
+        let automata = ByteTable::new(alive);
+        let flags = ByteTable::new(|byte| {
+            let stop = if automata.get(byte) != 0 { Heads::STOP } else { 0 };
+            stop | u8::from(is_word(byte))
+        });
+        Heads { automata, flags }
+    }
+}
+
+impl<T: Copy + Default> ByteTable<T> {
+    fn new(value: impl Fn(u8) -> T) -> ByteTable<T> {
+        let mut table = [T::default(); 256];
+        for (byte, cell) in (0..=u8::MAX).zip(&mut table) {
+            *cell = value(byte);
+        }
+        ByteTable(table)
+    }
+
+    #[inline(always)]
+    fn get(&self, byte: u8) -> T {
+        self.0.get(usize::from(byte)).copied().unwrap_or_default()
+    }
+}
+
+impl<T> fmt::Debug for ByteTable<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ByteTable")
+    }
+}
+
+/// A word byte in the sense of the ASCII word boundary.
+pub(crate) fn is_word(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || byte == b'_'
+}
+
+/// A set of detectors; a plain value of 32 bytes.
+#[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct DetectorBits([u64; MAX_DETECTORS / 64]);
+
+impl DetectorBits {
+    /// No detector.
+    #[must_use]
+    pub fn new() -> DetectorBits {
+        DetectorBits::default()
+    }
+
+    /// Adds a detector. Numbers from [`MAX_DETECTORS`] on cannot be members: a set of detectors never has them.
+    pub fn insert(&mut self, detector: DetectorId) {
+        if let Some(word) = self.0.get_mut(detector.index() / 64) {
+            *word |= 1 << (detector.index() % 64);
+        }
+    }
+
+    /// Is this detector a member?
+    #[must_use]
+    pub fn contains(&self, detector: DetectorId) -> bool {
+        self.0.get(detector.index() / 64).is_some_and(|word| word >> (detector.index() % 64) & 1 == 1)
+    }
+
+    /// Members of either.
+    #[must_use]
+    #[inline]
+    pub fn union(&self, other: &DetectorBits) -> DetectorBits {
+        self.zip(other, |a, b| a | b)
+    }
+
+    /// Members of both.
+    #[must_use]
+    #[inline]
+    pub fn intersection(&self, other: &DetectorBits) -> DetectorBits {
+        self.zip(other, |a, b| a & b)
+    }
+
+    /// Members of `self` that are not in `other`.
+    #[must_use]
+    #[inline]
+    pub fn difference(&self, other: &DetectorBits) -> DetectorBits {
+        self.zip(other, |a, b| a & !b)
+    }
+
+    /// Is any member of `self` in `other`?
+    #[must_use]
+    #[inline]
+    pub fn intersects(&self, other: &DetectorBits) -> bool {
+        !self.intersection(other).is_empty()
+    }
+
+    /// Is nothing in it?
+    #[must_use]
+    #[inline]
+    pub fn is_empty(&self) -> bool {
+        let [a, b, c, d] = self.0;
+        a | b | c | d == 0
+    }
+
+    /// Members in ascending order.
+    pub fn iter(&self) -> impl Iterator<Item = DetectorId> + use<> {
+        let words = self.0.into_iter().zip((0u16..).step_by(64));
+        words.flat_map(|(word, base)| {
+            (0u16..64).filter(move |&bit| word >> bit & 1 == 1).map(move |bit| DetectorId(base + bit))
+        })
+    }
+
+    #[inline]
+    fn zip(&self, other: &DetectorBits, op: impl Fn(u64, u64) -> u64) -> DetectorBits {
+        let ([a, b, c, d], [e, f, g, h]) = (self.0, other.0);
+        DetectorBits([op(a, e), op(b, f), op(c, g), op(d, h)])
+    }
+}
+
+impl FromIterator<DetectorId> for DetectorBits {
+    fn from_iter<I: IntoIterator<Item = DetectorId>>(detectors: I) -> DetectorBits {
+        let mut bits = DetectorBits::default();
+        detectors.into_iter().for_each(|detector| bits.insert(detector));
+        bits
+    }
+}
+
+impl fmt::Debug for DetectorBits {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.iter().map(|detector| detector.0)).finish()
+    }
+}
+
+// Validators copy a match of at most this length; both modules must agree.
+const _: () = assert!(MAX_VALIDATED == validate::MAX_INPUT);
+
+#[cfg(test)]
+mod tests;

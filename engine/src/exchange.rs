@@ -1,0 +1,326 @@
+//! [`Exchange`]: one request and its response as a sans-I/O state machine.
+//!
+//! Facts, bytes and the time go in; bytes, one [`Step`] and [`Event`]s come out. It knows no host. What it guarantees:
+//!
+//! - (a) concatenated output depends only on concatenated input, never on how it was cut;
+//! - (b) a byte is in the output only if no rule can still change it;
+//! - (c) what no rule touches comes out byte for byte;
+//! - (d) what is held is bounded by `limits.state`;
+//! - (e) after a refusal nothing more is ever put out;
+//! - (f) nothing but the output and the edits ever holds content: events carry names and counts.
+
+mod event;
+mod request;
+mod response;
+mod step;
+
+pub use event::{CalloutId, CalloutReply, Event};
+pub use request::RequestHead;
+pub use response::{ResponseHead, Source};
+pub use step::{BodyStep, LocalReply, Step};
+
+use crate::approval::{ApprovalRequest, Verdict};
+use crate::audit::{AuditEvent, Outcome};
+use crate::decide::decide_held;
+use crate::decision::{Denial, Direction, Permit, Reason};
+use crate::host::HeadEdits;
+use crate::mask::{Findings, MaskError, Masker};
+use crate::policy::Policy;
+use crate::time::Timestamp;
+use crate::transport::TransportFacts;
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+/// Lower-case prefix of every header that Veilwire writes, and strips from everybody else.
+pub const HEADER_PREFIX: &[u8] = b"x-veilwire-";
+
+/// One request and its response.
+#[derive(Debug)]
+pub struct Exchange {
+    policy: Arc<Policy>,
+    state: State,
+    request: Leg,
+    response: Leg,
+    /// `HEAD`: the response has headers of a body, but none.
+    bodyless: bool,
+    audit: AuditEvent,
+    events: VecDeque<Event>,
+    next_callout: u32,
+}
+
+/// States are named by what they wait for.
+#[derive(Debug)]
+enum State {
+    AwaitHead,
+    AwaitApproval(Box<Held>),
+    Relay(Permit),
+    Done,
+}
+
+/// A request that waits for a verdict, with all that is needed to let it go.
+#[derive(Debug)]
+struct Held {
+    request: ApprovalRequest,
+    callout: CalloutId,
+    edits: HeadEdits,
+}
+
+/// What happens to the body of one direction.
+#[derive(Debug, Default)]
+enum Leg {
+    /// Nothing may pass: the head was not let through.
+    #[default]
+    Closed,
+    /// No rule looks at it.
+    Pass,
+    /// Masked on its way.
+    Mask(Box<Masker>),
+    /// Ended; the findings are in the audit.
+    Ended,
+}
+
+impl Exchange {
+    /// A new exchange on a client connection.
+    #[must_use]
+    pub fn new(policy: Arc<Policy>, downstream: TransportFacts, now: Timestamp) -> Self {
+        let audit = AuditEvent::new(&policy, downstream, now);
+        Exchange {
+            policy,
+            state: State::AwaitHead,
+            request: Leg::Closed,
+            response: Leg::Closed,
+            bodyless: false,
+            audit,
+            events: VecDeque::new(),
+            next_callout: 0,
+        }
+    }
+
+    /// Whether bodies of this direction must be handed in. If not, the host need not even read them.
+    #[must_use]
+    pub fn inspects(&self, direction: Direction) -> bool {
+        !matches!(self.leg(direction), Leg::Pass)
+    }
+
+    /// The next bytes of a body. What may leave now is appended to `out`.
+    pub fn body(&mut self, direction: Direction, chunk: &[u8], out: &mut Vec<u8>) -> BodyStep {
+        let Leg::Mask(masker) = self.leg_mut(direction) else {
+            return self.body_without_masker(direction, chunk);
+        };
+        let start = out.len();
+        match masker.write(chunk, out) {
+            Ok(()) if !masker.ambiguous_tail().is_empty() => BodyStep::WriteBack { tail: masker.ambiguous_tail().to_vec() },
+            Ok(()) if out.get(start..) == Some(chunk) => BodyStep::Pass,
+            Ok(()) => BodyStep::Emit,
+            Err(error) => {
+                out.truncate(start);
+                self.refuse_body(direction, error, out)
+            }
+        }
+    }
+
+    /// The end of a body: end of stream or trailers. The last bytes are appended to `out`.
+    pub fn end(&mut self, direction: Direction, out: &mut Vec<u8>) -> BodyStep {
+        let leg = std::mem::replace(self.leg_mut(direction), Leg::Ended);
+        match leg {
+            Leg::Pass | Leg::Ended => BodyStep::Pass,
+            Leg::Closed => {
+                *self.leg_mut(direction) = Leg::Closed;
+                self.body_without_masker(direction, &[])
+            }
+            Leg::Mask(masker) => {
+                let start = out.len();
+                // A refusal at the end still reports what was found before it.
+                let findings = masker.findings().clone();
+                match masker.end(out) {
+                    Ok(summary) => {
+                        self.audit.found(&self.policy, direction, &summary.findings);
+                        if out.len() == start { BodyStep::Pass } else { BodyStep::Emit }
+                    }
+                    Err(error) => {
+                        out.truncate(start);
+                        self.audit.found(&self.policy, direction, &findings);
+                        self.refuse(direction, error, None, out)
+                    }
+                }
+            }
+        }
+    }
+
+    /// The answer to a callout. `edits` are for the request's head, to be made before it is resumed.
+    pub fn callout_reply(&mut self, id: CalloutId, reply: CalloutReply<'_>, edits: &mut HeadEdits, now: Timestamp) -> Step {
+        let held = match std::mem::replace(&mut self.state, State::Done) {
+            State::AwaitApproval(held) if held.callout == id => held,
+            other => {
+                // A late or foreign answer changes nothing.
+                self.state = other;
+                return Step::Continue;
+            }
+        };
+        if now >= held.request.expires() {
+            return self.deny(Denial::because(Reason::ApprovalUnavailable));
+        }
+        let verdict = match reply {
+            CalloutReply::Answer { status: 200, body } => Verdict::parse(body),
+            CalloutReply::Answer { .. } | CalloutReply::Failed => None,
+        };
+        let Some(verdict) = verdict else {
+            return self.deny(Denial::because(Reason::ApprovalUnavailable));
+        };
+        match decide_held(held.request, &verdict) {
+            Ok(permit) => {
+                *edits = held.edits;
+                self.allow(permit);
+                Step::Continue
+            }
+            Err(denial) => self.deny(denial),
+        }
+    }
+
+    /// When [`Exchange::deadline`] must be called at the latest.
+    #[must_use]
+    pub fn next_deadline(&self) -> Option<Timestamp> {
+        match &self.state {
+            State::AwaitApproval(held) => Some(held.request.expires()),
+            _ => None,
+        }
+    }
+
+    /// Tells the time; a wait that is over ends in a refusal.
+    pub fn deadline(&mut self, now: Timestamp) -> Step {
+        match self.next_deadline() {
+            Some(at) if now >= at => {
+                self.state = State::Done;
+                self.deny(Denial::because(Reason::ApprovalUnavailable))
+            }
+            Some(_) => Step::Pause,
+            None => Step::Continue,
+        }
+    }
+
+    /// Compares the route that Envoy chose with the decided one; the host calls it after the head's edits were made.
+    pub fn confirm_route(&mut self, chosen: Option<&[u8]>) -> Step {
+        let State::Relay(permit) = &self.state else {
+            return Step::Continue;
+        };
+        let decided = self.policy.route(permit.route()).map(|route| route.name.as_bytes());
+        if decided.is_some() && decided == chosen {
+            Step::Continue
+        } else {
+            self.state = State::Done;
+            self.deny(Denial::because(Reason::RouteMismatch))
+        }
+    }
+
+    /// Something the host was asked to do was not done: nothing more may pass.
+    pub fn host_failed(&mut self, direction: Direction) -> LocalReply {
+        self.close();
+        self.audit.refused(&self.policy, direction, &Denial::because(Reason::Host));
+        LocalReply::problem(Reason::Host, direction, &self.policy, &[], &self.audit.request_id)
+    }
+
+    /// What happened, to be exported. Drain after every call.
+    pub fn poll_event(&mut self) -> Option<Event> {
+        self.events.pop_front()
+    }
+
+    /// The end of the exchange, whatever the reason. Queues the audit event.
+    pub fn finish(&mut self) {
+        let complete = matches!((&self.request, &self.response), (Leg::Pass | Leg::Ended, Leg::Pass | Leg::Ended));
+        for direction in [Direction::Request, Direction::Response] {
+            if let Leg::Mask(masker) = std::mem::take(self.leg_mut(direction)) {
+                self.audit.found(&self.policy, direction, masker.findings());
+            }
+        }
+        self.audit.close(if complete { Outcome::Complete } else { Outcome::Cut });
+        self.events.push_back(Event::Audit(Box::new(self.audit.clone())));
+    }
+
+    fn leg(&self, direction: Direction) -> &Leg {
+        match direction {
+            Direction::Request => &self.request,
+            Direction::Response => &self.response,
+        }
+    }
+
+    fn leg_mut(&mut self, direction: Direction) -> &mut Leg {
+        match direction {
+            Direction::Request => &mut self.request,
+            Direction::Response => &mut self.response,
+        }
+    }
+
+    /// Bytes for a leg that masks nothing: they pass, or they should never have come.
+    fn body_without_masker(&mut self, direction: Direction, chunk: &[u8]) -> BodyStep {
+        match self.leg(direction) {
+            Leg::Pass => BodyStep::Pass,
+            Leg::Ended if chunk.is_empty() => BodyStep::Pass,
+            // SECURITY: bytes before a head was let through, or after the end: a host that does this is not understood.
+            _ => match direction {
+                Direction::Request => BodyStep::Reply(self.host_failed(direction)),
+                Direction::Response => {
+                    self.host_failed(direction);
+                    BodyStep::Cut
+                }
+            },
+        }
+    }
+
+    fn refuse_body(&mut self, direction: Direction, error: MaskError, out: &mut Vec<u8>) -> BodyStep {
+        let mut event = None;
+        if let Leg::Mask(masker) = std::mem::take(self.leg_mut(direction)) {
+            self.audit.found(&self.policy, direction, masker.findings());
+            event = masker.error_event().map(<[u8]>::to_vec);
+        }
+        self.refuse(direction, error, event, out)
+    }
+
+    fn refuse(&mut self, direction: Direction, error: MaskError, event: Option<Vec<u8>>, out: &mut Vec<u8>) -> BodyStep {
+        let reason = Reason::Content(error);
+        self.close();
+        self.audit.refused(&self.policy, direction, &Denial::because(reason));
+        match direction {
+            Direction::Request => {
+                BodyStep::Reply(LocalReply::problem(reason, direction, &self.policy, &[], &self.audit.request_id))
+            }
+            Direction::Response => {
+                out.extend(event.into_iter().flatten());
+                BodyStep::Cut
+            }
+        }
+    }
+
+    fn allow(&mut self, permit: Permit) {
+        self.audit.allowed(&self.policy, &permit);
+        self.state = State::Relay(permit);
+    }
+
+    /// Refuses before anything was sent to the upstream.
+    fn deny(&mut self, denial: Denial) -> Step {
+        self.close();
+        self.audit.refused(&self.policy, Direction::Request, &denial);
+        Step::Reply(LocalReply::problem(
+            denial.reason,
+            Direction::Request,
+            &self.policy,
+            &denial.rules,
+            &self.audit.request_id,
+        ))
+    }
+
+    /// INVARIANT: afterwards both legs are closed, so nothing can be put out any more.
+    fn close(&mut self) {
+        self.state = State::Done;
+        self.request = Leg::Closed;
+        self.response = Leg::Closed;
+    }
+
+    /// What was found so far, for tests and metrics.
+    #[must_use]
+    pub fn findings(&self, direction: Direction) -> Option<&Findings> {
+        match self.leg(direction) {
+            Leg::Mask(masker) => Some(masker.findings()),
+            _ => None,
+        }
+    }
+}

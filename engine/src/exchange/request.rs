@@ -1,0 +1,202 @@
+//! The head of a request: transport, identity, decision, and what its body will need.
+
+use super::event::{CalloutId, Event};
+use super::{Exchange, HEADER_PREFIX, Held, Leg, State, Step};
+use crate::decide::{Facts, decide};
+use crate::decision::{Decision, Denial, Direction, Permit, Reason};
+use crate::format::Format;
+use crate::host::{CalloutRequest, HeadEdits};
+use crate::identity::SignatureVerifier;
+use crate::mask::Masker;
+use crate::policy::id::{MaskId, RouteId};
+use crate::time::Timestamp;
+
+/// Header names are lower case, as HTTP/2 and Envoy have them.
+type HeaderList = [(Vec<u8>, Vec<u8>)];
+
+/// The head of a request: all headers, pseudo headers included, in bytes.
+#[derive(Clone, Copy, Debug)]
+pub struct RequestHead<'a> {
+    /// Every header, repeated ones included.
+    pub headers: &'a HeaderList,
+}
+
+/// Headers that describe bytes that may change: they would lie about the masked body.
+pub(super) const DIGEST_HEADERS: [&[u8]; 4] = [b"digest", b"content-digest", b"repr-digest", b"content-md5"];
+
+impl Exchange {
+    /// Verifies, decides, and prepares the request. `end`: no body will follow. `edits` are to be made only on `Continue`.
+    pub fn request_head(
+        &mut self,
+        head: RequestHead<'_>,
+        end: bool,
+        edits: &mut HeadEdits,
+        verifier: &dyn SignatureVerifier,
+        now: Timestamp,
+    ) -> Step {
+        if !matches!(self.state, State::AwaitHead) {
+            self.close();
+            return Step::Abort;
+        }
+        self.audit.request_id = request_id(head.headers);
+        match self.admit(head.headers, end, verifier, now) {
+            Ok((Decision::Allow(permit), prepared)) => {
+                *edits = prepared;
+                self.allow(permit);
+                Step::Continue
+            }
+            Ok((Decision::Hold(request), prepared)) => {
+                let callout = CalloutId(self.next_callout);
+                self.next_callout = self.next_callout.saturating_add(1);
+                let service = request.service();
+                self.events.push_back(Event::CalloutWanted {
+                    id: callout,
+                    cluster: service.cluster.clone(),
+                    request: CalloutRequest {
+                        path: service.path.clone(),
+                        body: request.question(),
+                        timeout_ms: service.timeout_ms.max(1),
+                    },
+                });
+                self.state = State::AwaitApproval(Box::new(Held { request, callout, edits: prepared }));
+                Step::Pause
+            }
+            Ok((Decision::Deny(denial), _)) | Err(denial) => self.deny(denial),
+        }
+    }
+
+    fn admit(
+        &mut self,
+        headers: &HeaderList,
+        end: bool,
+        verifier: &dyn SignatureVerifier,
+        now: Timestamp,
+    ) -> Result<(Decision, HeadEdits), Denial> {
+        let deny = Denial::because;
+        let transport = self.audit.downstream();
+        transport.check_downstream(self.policy.tls()).map_err(|error| deny(Reason::Downstream(error)))?;
+        let method = text(headers, b":method")?;
+        let host = text(headers, b":authority")?;
+        let target = text(headers, b":path")?;
+        let path = target.split(['?', '#']).next().unwrap_or(target);
+        if !path.starts_with('/') {
+            return Err(deny(Reason::Malformed));
+        }
+        self.bodyless = method == "HEAD";
+        let identity = self
+            .policy
+            .authenticator()
+            .authenticate(headers, now, verifier)
+            .map_err(|cause| deny(Reason::Unauthenticated(cause)))?;
+        self.audit.caller(&self.policy, &identity);
+
+        let decision = decide(&self.policy, &Facts { identity: &identity, host, path, method }, now);
+        let (route, masks) = match &decision {
+            Decision::Allow(permit) => obligations(permit),
+            Decision::Hold(request) => request.obligations(),
+            Decision::Deny(_) => return Ok((decision, HeadEdits::default())),
+        };
+        self.audit.routed(&self.policy, route);
+        let mut edits = HeadEdits::default();
+        self.prepare_request(headers, end, route, &masks, &mut edits)?;
+        edits.remove(b"authorization");
+        edits.set("x-veilwire-decision", b"allow".to_vec());
+        edits.set("x-veilwire-subject", identity.header_subject());
+        edits.set("x-veilwire-policy", self.policy_label());
+        edits.set("x-veilwire-request-id", self.audit.request_id.clone());
+        Ok((decision, edits))
+    }
+
+    /// Chooses what happens to the body, and removes what a changed body would contradict.
+    fn prepare_request(
+        &mut self,
+        headers: &HeaderList,
+        end: bool,
+        route: RouteId,
+        masks: &[MaskId],
+        edits: &mut HeadEdits,
+    ) -> Result<(), Denial> {
+        let deny = Denial::because;
+        strip_own(headers, edits);
+        let plan = |direction| self.policy.plan(masks, route, direction).map_err(|_| deny(Reason::Host));
+        let response_masked = plan(Direction::Response)?.is_some();
+        if response_masked {
+            // An answer that is whole and readable is one that can be inspected.
+            for name in [b"accept-encoding".as_slice(), b"range", b"if-range"] {
+                edits.remove(name);
+            }
+        }
+        if values(headers, b"te").next().is_some() {
+            edits.remove(b"te");
+        }
+        let Some(plan) = plan(Direction::Request)? else {
+            self.request = Leg::Pass;
+            return Ok(());
+        };
+        if end {
+            self.request = Leg::Ended;
+            return Ok(());
+        }
+        check_encoding(headers).map_err(deny)?;
+        let format = single(headers, b"content-type")
+            .and_then(|value| Format::of(value).ok())
+            .ok_or_else(|| deny(Reason::ContentType))?;
+        for name in DIGEST_HEADERS {
+            edits.remove(name);
+        }
+        edits.remove(b"content-length");
+        self.request = Leg::Mask(Box::new(Masker::new(plan, format)));
+        Ok(())
+    }
+
+    /// `name@revision`, for headers.
+    pub(super) fn policy_label(&self) -> Vec<u8> {
+        format!("{}@{}", self.policy.name(), self.policy.revision()).into_bytes()
+    }
+}
+
+fn obligations(permit: &Permit) -> (RouteId, Vec<MaskId>) {
+    (permit.route(), permit.masks().to_vec())
+}
+
+/// SECURITY: only Veilwire says what `x-veilwire-*` says.
+pub(super) fn strip_own(headers: &HeaderList, edits: &mut HeadEdits) {
+    for (name, _) in headers.iter().filter(|(name, _)| name.to_ascii_lowercase().starts_with(HEADER_PREFIX)) {
+        edits.remove(name);
+    }
+}
+
+/// Every value of a header.
+pub(super) fn values<'a>(headers: &'a HeaderList, name: &'a [u8]) -> impl Iterator<Item = &'a [u8]> {
+    headers.iter().filter(move |(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_slice())
+}
+
+/// The value of a header that is there exactly once.
+pub(super) fn single<'a>(headers: &'a HeaderList, name: &'a [u8]) -> Option<&'a [u8]> {
+    let mut all = values(headers, name);
+    let first = all.next()?;
+    all.next().is_none().then_some(first)
+}
+
+/// A header that decides: there once, printable ASCII.
+fn text<'a>(headers: &'a HeaderList, name: &'a [u8]) -> Result<&'a str, Denial> {
+    single(headers, name)
+        .filter(|value| !value.is_empty() && value.iter().all(u8::is_ascii_graphic))
+        .and_then(|value| std::str::from_utf8(value).ok())
+        .ok_or(Denial::because(Reason::Malformed))
+}
+
+/// Only what can be read as it is: no encoding, or `identity`.
+pub(super) fn check_encoding(headers: &HeaderList) -> Result<(), Reason> {
+    let plain = |value: &[u8]| value.trim_ascii().is_empty() || value.trim_ascii().eq_ignore_ascii_case(b"identity");
+    if values(headers, b"content-encoding").all(plain) { Ok(()) } else { Err(Reason::ContentEncoding) }
+}
+
+/// Envoy's id of the request, if it is one that may be repeated in headers and logs.
+fn request_id(headers: &HeaderList) -> String {
+    single(headers, b"x-request-id")
+        .filter(|id| (1..=128).contains(&id.len()) && id.iter().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(b)))
+        .and_then(|id| std::str::from_utf8(id).ok())
+        .unwrap_or("-")
+        .to_owned()
+}

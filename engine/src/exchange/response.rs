@@ -1,0 +1,113 @@
+//! The head of a response: is it the upstream's, over a good connection, of a kind that can be inspected.
+
+use super::request::{DIGEST_HEADERS, check_encoding, single, strip_own};
+use super::{Exchange, Leg, LocalReply, State, Step};
+use crate::decision::{Denial, Direction, Reason};
+use crate::format::Format;
+use crate::host::HeadEdits;
+use crate::mask::Masker;
+use crate::transport::TransportFacts;
+
+/// The head of a response, and where it came from.
+#[derive(Clone, Debug)]
+pub struct ResponseHead<'a> {
+    /// Every header, pseudo headers and repeated ones included, in bytes.
+    pub headers: &'a [(Vec<u8>, Vec<u8>)],
+    /// Who wrote it.
+    pub source: Source,
+}
+
+/// Who wrote a response.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// The upstream, over a connection with these facts.
+    Upstream(TransportFacts),
+    /// The proxy itself: no upstream was reached, or it failed.
+    Proxy,
+}
+
+impl Exchange {
+    /// Checks a response and chooses what happens to its body. `end`: no body will follow. `edits` are to be made only on `Continue`.
+    pub fn response_head(&mut self, head: ResponseHead<'_>, end: bool, edits: &mut HeadEdits) -> Step {
+        let status = single(head.headers, b":status").and_then(parse_status);
+        self.audit.status(status);
+        match (&self.state, head.source) {
+            (State::Relay(_), Source::Upstream(facts)) => {
+                self.audit.upstream(facts);
+                match self.prepare_response(head.headers, status, end) {
+                    Ok(prepared) => {
+                        *edits = prepared;
+                        Step::Continue
+                    }
+                    Err(reason) => self.replace_response(reason, None),
+                }
+            }
+            (State::Relay(_) | State::AwaitApproval(_), Source::Proxy) => {
+                self.replace_response(Reason::UpstreamUnavailable, status.filter(|status| *status >= 400))
+            }
+            // The proxy refused the request before any filter saw it; there is nothing to protect and nothing to add.
+            (State::AwaitHead, Source::Proxy) => {
+                self.response = Leg::Pass;
+                Step::Continue
+            }
+            // SECURITY: a response of an upstream that was never allowed to be asked.
+            (_, _) => {
+                self.close();
+                Step::Abort
+            }
+        }
+    }
+
+    fn prepare_response(
+        &mut self,
+        headers: &[(Vec<u8>, Vec<u8>)],
+        status: Option<u32>,
+        end: bool,
+    ) -> Result<HeadEdits, Reason> {
+        let State::Relay(permit) = &self.state else {
+            return Err(Reason::Host);
+        };
+        let status = status.ok_or(Reason::Malformed)?;
+        self.audit.check_upstream(self.policy.tls()).map_err(Reason::Upstream)?;
+        let plan = self
+            .policy
+            .plan(permit.masks(), permit.route(), Direction::Response)
+            .map_err(|_| Reason::Host)?;
+        let mut edits = HeadEdits::default();
+        strip_own(headers, &mut edits);
+        if self.policy.audit().response_headers {
+            edits.set("x-veilwire-decision", b"allow".to_vec());
+            edits.set("x-veilwire-policy", self.policy_label());
+            edits.set("x-veilwire-request-id", self.audit.request_id.clone());
+        }
+        self.response = match plan {
+            None => Leg::Pass,
+            Some(_) if end || self.bodyless || matches!(status, 204 | 304) => Leg::Ended,
+            Some(plan) => {
+                if status == 206 {
+                    return Err(Reason::PartialContent);
+                }
+                check_encoding(headers)?;
+                let format = single(headers, b"content-type")
+                    .and_then(|value| Format::of(value).ok())
+                    .ok_or(Reason::ContentType)?;
+                for name in DIGEST_HEADERS.into_iter().chain([b"content-length".as_slice(), b"etag", b"accept-ranges"]) {
+                    edits.remove(name);
+                }
+                Leg::Mask(Box::new(Masker::new(plan, format)))
+            }
+        };
+        Ok(edits)
+    }
+
+    fn replace_response(&mut self, reason: Reason, status: Option<u32>) -> Step {
+        self.close();
+        self.audit.refused(&self.policy, Direction::Response, &Denial::because(reason));
+        let status = status.unwrap_or_else(|| reason.status(Direction::Response));
+        Step::Reply(LocalReply::with_status(reason, status, &self.policy, &[], &self.audit.request_id))
+    }
+}
+
+fn parse_status(value: &[u8]) -> Option<u32> {
+    std::str::from_utf8(value).ok()?.parse().ok().filter(|status| (100..=999).contains(status))
+}

@@ -1,0 +1,137 @@
+//! What the host must do now.
+
+use crate::decision::{Direction, Reason};
+use crate::policy::Policy;
+use crate::policy::id::RuleId;
+use serde::Serialize;
+
+/// What the host must do with a paused or arriving head.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// Let it go on.
+    Continue,
+    /// Keep it; an answer or the deadline decides.
+    Pause,
+    /// Answer the client instead.
+    Reply(LocalReply),
+    /// Cut the exchange: an answer is no longer possible.
+    Abort,
+}
+
+/// What the host must do with a body chunk.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum BodyStep {
+    /// Forward it as it is.
+    Pass,
+    /// Forward the output instead.
+    Emit,
+    /// Keep the output followed by `tail` in the host's buffer: the end of a whole document is not yet known, and only the
+    /// buffer can still be changed when trailers end the message.
+    WriteBack {
+        /// Raw bytes that are not decided.
+        tail: Vec<u8>,
+    },
+    /// Answer the client instead.
+    Reply(LocalReply),
+    /// Forward the output (an error event, or nothing), swallow the rest, then cut.
+    Cut,
+}
+
+/// An answer in place of the upstream's.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LocalReply {
+    /// HTTP status.
+    pub status: u32,
+    /// Headers, lower case.
+    pub headers: Vec<(&'static str, String)>,
+    /// Body.
+    pub body: Vec<u8>,
+}
+
+/// RFC 9457. It says which rule decided and which request it was, and nothing about the inside of the policy.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Problem<'a> {
+    #[serde(rename = "type")]
+    kind: &'static str,
+    title: &'static str,
+    status: u32,
+    detail: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rule: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    message: Option<&'a str>,
+    request_id: &'a str,
+}
+
+impl LocalReply {
+    /// The answer to a refusal.
+    pub(crate) fn problem(reason: Reason, direction: Direction, policy: &Policy, rules: &[RuleId], request_id: &str) -> Self {
+        Self::with_status(reason, reason.status(direction), policy, rules, request_id)
+    }
+
+    pub(crate) fn with_status(reason: Reason, status: u32, policy: &Policy, rules: &[RuleId], request_id: &str) -> Self {
+        let rule = match (reason, rules.first()) {
+            (Reason::Rule, Some(&rule)) => Some(policy.rule_name(rule)),
+            (Reason::Default, _) => Some("default"),
+            _ => None,
+        };
+        let message = rules
+            .first()
+            .and_then(|rule| policy.model().rules.get(rule.index()))
+            .and_then(|rule| rule.message.as_deref());
+        let problem = Problem {
+            kind: "about:blank",
+            title: title(status),
+            status,
+            detail: detail(reason),
+            rule,
+            message,
+            request_id,
+        };
+        let mut headers = vec![
+            ("content-type", "application/problem+json".to_owned()),
+            ("cache-control", "no-store".to_owned()),
+        ];
+        if let Reason::Unauthenticated(cause) = reason {
+            headers.push(("www-authenticate", cause.www_authenticate().to_owned()));
+        }
+        // A struct of strings and a number always has a JSON form.
+        LocalReply { status, headers, body: serde_json::to_vec(&problem).unwrap_or_default() }
+    }
+}
+
+fn title(status: u32) -> &'static str {
+    match status {
+        400 => "Bad Request",
+        401 => "Unauthorized",
+        403 => "Forbidden",
+        413 => "Content Too Large",
+        415 => "Unsupported Media Type",
+        502 => "Bad Gateway",
+        503 => "Service Unavailable",
+        504 => "Gateway Timeout",
+        _ => "Refused",
+    }
+}
+
+/// One sentence for the caller. What only the operator may know is in the audit event.
+fn detail(reason: Reason) -> &'static str {
+    match reason {
+        Reason::Downstream(_) => "the connection does not meet the transport requirements",
+        Reason::Upstream(_) => "the connection to the upstream does not meet the transport requirements",
+        Reason::Malformed => "the request is malformed",
+        Reason::Unauthenticated(_) => "a valid bearer token is required",
+        Reason::Rule => "a rule forbids this request",
+        Reason::Default => "no rule allows this request",
+        Reason::RouteMismatch => "the request would be routed elsewhere than decided",
+        Reason::ApprovalDenied => "the approval was refused",
+        Reason::ApprovalUnavailable => "no approval was given in time",
+        Reason::ContentType => "content of this type cannot be inspected",
+        Reason::ContentEncoding => "content with this encoding cannot be inspected",
+        Reason::PartialContent => "a partial response cannot be inspected",
+        Reason::Content(_) => "the content cannot be inspected",
+        Reason::UpstreamUnavailable => "the upstream did not answer",
+        Reason::Host => "the exchange could not be carried out safely",
+    }
+}

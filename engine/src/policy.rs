@@ -1,0 +1,281 @@
+//! The compiled policy: read-only after load, shared by all exchanges.
+//!
+//! A [`Policy`] exists only if every reference of its [`Model`] was checked, every key set and automaton was read and every
+//! placeholder is safe to write. Whatever is wrong with an artifact is found here, before the first exchange, and refuses the load.
+
+pub mod artifact;
+pub mod id;
+pub mod model;
+pub mod path;
+
+use crate::decision::Direction;
+use crate::identity::{Authenticator, AuthenticatorError};
+use crate::mask::detector::{DetectorSet, InvalidDetectors};
+use crate::mask::{InvalidPlan, MaskPlan};
+use artifact::DecodeError;
+use id::{MaskId, RouteId, RuleId};
+use model::{Audit, Limits, Model, Replacement, Route, Rule, TlsRequirement};
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// A checked policy.
+#[derive(Debug)]
+pub struct Policy {
+    model: Model,
+    digest: String,
+    authenticator: Authenticator,
+    detectors: Arc<DetectorSet>,
+    plans: Plans,
+}
+
+/// Mask plans by what they depend on. A policy has few distinct unions of masks; the bound is for hostile policies.
+type Plans = Mutex<BTreeMap<(Vec<MaskId>, RouteId, bool), Arc<MaskPlan>>>;
+const MAX_CACHED_PLANS: usize = 1024;
+
+/// Why bytes are not a policy. Never quotes them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum InvalidPolicy {
+    /// The container is damaged or foreign.
+    #[error("artifact: {0}")]
+    Artifact(#[from] DecodeError),
+    /// Something refers to an entry that does not exist.
+    #[error("`{0}` refers to an entry that does not exist")]
+    Dangling(&'static str),
+    /// A table is longer than its limit.
+    #[error("more `{0}` than a policy may have")]
+    TooMany(&'static str),
+    /// A placeholder would have to be escaped in JSON.
+    #[error("tag {0} has an unsafe placeholder")]
+    Placeholder(u16),
+    /// A limit is zero or beyond what the filter can hold.
+    #[error("limit `{0}` is out of range")]
+    Limit(&'static str),
+    /// An identity provider is unusable.
+    #[error("identity provider: {0}")]
+    Provider(#[from] AuthenticatorError),
+    /// The automata do not fit the detectors.
+    #[error("detectors: {0}")]
+    Detectors(#[from] InvalidDetectors),
+    /// A mask cannot be carried out.
+    #[error("mask: {0}")]
+    Plan(#[from] InvalidPlan),
+}
+
+impl Policy {
+    /// Most rules of a policy.
+    pub const MAX_RULES: usize = 16_384;
+    /// Most routes of a policy.
+    pub const MAX_ROUTES: usize = 1_024;
+
+    /// Reads and checks an artifact.
+    ///
+    /// # Errors
+    /// The first thing that is wrong. Nothing of a wrong artifact is ever used.
+    pub fn load(artifact: &[u8]) -> Result<Policy, InvalidPolicy> {
+        let (model, digest) = artifact::decode(artifact)?;
+        Policy::check(model, digest)
+    }
+
+    fn check(mut model: Model, digest: String) -> Result<Policy, InvalidPolicy> {
+        check_sizes(&model)?;
+        check_references(&model)?;
+        check_limits(&model.limits)?;
+        for (index, tag) in model.tags.iter().enumerate() {
+            let Replacement::Placeholder(text) = &tag.replacement;
+            if text.is_empty() || text.len() > 64 || !text.bytes().all(|b| matches!(b, b' '..=b'~') && !matches!(b, b'"' | b'\\')) {
+                return Err(InvalidPolicy::Placeholder(u16::try_from(index).unwrap_or(u16::MAX)));
+            }
+        }
+        let authenticator = Authenticator::new(&model.providers, &model.groups)?;
+        let detectors = Arc::new(DetectorSet::new(std::mem::take(&mut model.automata), &model.detectors)?);
+        let policy = Policy { model, digest, authenticator, detectors, plans: Plans::default() };
+        // Every mask is tried with every route it may meet, so that no exchange finds out first.
+        for (_, rule) in policy.rules() {
+            for &route in &rule.routes {
+                policy.plan(&rule.masks, route, Direction::Request)?;
+                policy.plan(&rule.masks, route, Direction::Response)?;
+            }
+        }
+        Ok(policy)
+    }
+
+    /// `metadata.name`.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.model.meta.name
+    }
+
+    /// `metadata.revision`.
+    #[must_use]
+    pub fn revision(&self) -> u64 {
+        self.model.meta.revision
+    }
+
+    /// SHA-256 of the artifact, lower-case hex.
+    #[must_use]
+    pub fn digest(&self) -> &str {
+        &self.digest
+    }
+
+    /// What the filter checks about connections.
+    #[must_use]
+    pub fn tls(&self) -> &TlsRequirement {
+        &self.model.tls
+    }
+
+    /// What is told to whom.
+    #[must_use]
+    pub fn audit(&self) -> &Audit {
+        &self.model.audit
+    }
+
+    /// Finite bounds.
+    #[must_use]
+    pub fn limits(&self) -> &Limits {
+        &self.model.limits
+    }
+
+    /// The tables, for names in reports.
+    #[must_use]
+    pub fn model(&self) -> &Model {
+        &self.model
+    }
+
+    pub(crate) fn authenticator(&self) -> &Authenticator {
+        &self.authenticator
+    }
+
+    /// All rules with their ids.
+    pub fn rules(&self) -> impl Iterator<Item = (RuleId, &Rule)> {
+        (0..).map(RuleId).zip(&self.model.rules)
+    }
+
+    /// All routes with their ids, most specific first.
+    pub fn routes(&self) -> impl Iterator<Item = (RouteId, &Route)> {
+        (0..).map(RouteId).zip(&self.model.routes)
+    }
+
+    /// A route of this policy.
+    #[must_use]
+    pub fn route(&self, id: RouteId) -> Option<&Route> {
+        self.model.routes.get(id.index())
+    }
+
+    /// A rule's name; ids of another policy have none.
+    #[must_use]
+    pub fn rule_name(&self, id: RuleId) -> &str {
+        self.model.rules.get(id.index()).map_or("", |rule| &rule.name)
+    }
+
+    /// What these masks do with bodies of this route, in one direction; `None` if nothing is looked at.
+    ///
+    /// # Errors
+    /// The masks cannot be carried out on this content.
+    pub fn plan(&self, masks: &[MaskId], route: RouteId, direction: Direction) -> Result<Option<Arc<MaskPlan>>, InvalidPlan> {
+        let key = (masks.to_vec(), route, direction == Direction::Request);
+        let mut plans = self.plans.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(plan) = plans.get(&key) {
+            return Ok((!plan.is_idle()).then(|| Arc::clone(plan)));
+        }
+        let plan = Arc::new(self.build_plan(masks, route, direction)?);
+        if plans.len() < MAX_CACHED_PLANS {
+            plans.insert(key, Arc::clone(&plan));
+        }
+        Ok((!plan.is_idle()).then_some(plan))
+    }
+
+    fn build_plan(&self, masks: &[MaskId], route: RouteId, direction: Direction) -> Result<MaskPlan, InvalidPlan> {
+        let route = self.route(route).ok_or(InvalidPlan::Dangling)?;
+        let content = match route.content {
+            Some(id) => Some(self.model.contents.get(id.index()).ok_or(InvalidPlan::Dangling)?),
+            None => None,
+        };
+        let masks = masks
+            .iter()
+            .map(|&id| Ok((id, self.model.masks.get(id.index()).ok_or(InvalidPlan::Dangling)?)))
+            .collect::<Result<Vec<_>, InvalidPlan>>()?;
+        MaskPlan::new(
+            Arc::clone(&self.detectors),
+            &self.model.detectors,
+            &self.model.tags,
+            &masks,
+            content,
+            direction,
+            route.thinking,
+            &self.model.limits,
+        )
+    }
+}
+
+#[cfg(feature = "compile")]
+impl Policy {
+    /// Checks a model as the filter will check its artifact.
+    ///
+    /// # Errors
+    /// As [`Policy::load`].
+    pub fn from_model(model: &Model) -> Result<Policy, InvalidPolicy> {
+        Policy::load(&artifact::encode(model)?)
+    }
+}
+
+fn check_sizes(model: &Model) -> Result<(), InvalidPolicy> {
+    let tables = [
+        ("rules", model.rules.len(), Policy::MAX_RULES),
+        ("routes", model.routes.len(), Policy::MAX_ROUTES),
+        ("masks", model.masks.len(), 1_024),
+        ("tags", model.tags.len(), 1_024),
+        ("groups", model.groups.len(), 4_096),
+        ("providers", model.providers.len(), 64),
+        ("contents", model.contents.len(), 256),
+        ("detectors", model.detectors.len(), 256),
+    ];
+    match tables.iter().find(|(_, len, limit)| len > limit) {
+        Some((name, ..)) => Err(InvalidPolicy::TooMany(name)),
+        None => Ok(()),
+    }
+}
+
+fn check_references(model: &Model) -> Result<(), InvalidPolicy> {
+    let known = |name: &'static str, index: usize, len: usize| {
+        if index < len { Ok(()) } else { Err(InvalidPolicy::Dangling(name)) }
+    };
+    for detector in &model.detectors {
+        known("detector.tag", detector.tag.index(), model.tags.len())?;
+    }
+    for (provider, _) in model.groups.iter().flat_map(|group| &group.from) {
+        known("group.from", provider.index(), model.providers.len())?;
+    }
+    for content in model.routes.iter().filter_map(|route| route.content) {
+        known("route.content", content.index(), model.contents.len())?;
+    }
+    for mask in &model.masks {
+        for id in &mask.detectors {
+            known("mask.detectors", id.index(), model.detectors.len())?;
+        }
+        for field in &mask.fields {
+            known("mask.fields.tag", field.tag.index(), model.tags.len())?;
+        }
+    }
+    for rule in &model.rules {
+        for id in &rule.groups {
+            known("rule.groups", id.index(), model.groups.len())?;
+        }
+        for id in &rule.routes {
+            known("rule.routes", id.index(), model.routes.len())?;
+        }
+        for id in &rule.masks {
+            known("rule.masks", id.index(), model.masks.len())?;
+        }
+    }
+    Ok(())
+}
+
+fn check_limits(limits: &Limits) -> Result<(), InvalidPolicy> {
+    let in_range = |name, value: u32, least: u32, most: u32| {
+        if (least..=most).contains(&value) { Ok(()) } else { Err(InvalidPolicy::Limit(name)) }
+    };
+    in_range("state", limits.state, 4 * 1024, 16 * 1024 * 1024)?;
+    in_range("jsonDepth", u32::from(limits.json_depth), 1, 1024)?;
+    in_range("window", limits.window, 16, 4096)
+}

@@ -1,0 +1,409 @@
+//! The compiled model: what the policy compiler writes and the filter loads. Plain data, no behaviour.
+//!
+//! Names are kept for audit and diagnostics; everything that refers to something else does so by id.
+//! A `Model` may be wrong (it comes from bytes); a [`Policy`](super::Policy) is a model whose every reference was checked.
+
+use super::id::{ContentId, DetectorId, GroupId, MaskId, ProviderId, RouteId, TagId};
+use super::path::PathPattern;
+use crate::mask::automaton::Automaton;
+use serde::{Deserialize, Serialize};
+
+/// Everything a filter needs to serve: one artifact, one model.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Model {
+    /// Who and which revision this policy is.
+    pub meta: Meta,
+    /// Taxonomy: what a finding means and how it is replaced.
+    pub tags: Vec<Tag>,
+    /// Detectors, in the order of their pattern numbers.
+    pub detectors: Vec<Detector>,
+    /// Compiled automata over all detectors; travel in a binary section of their own.
+    #[serde(skip)]
+    pub automata: Vec<Automaton>,
+    /// Identity providers.
+    pub providers: Vec<Provider>,
+    /// Declared groups.
+    pub groups: Vec<Group>,
+    /// Contents: the data of protocol packs.
+    pub contents: Vec<Content>,
+    /// Routes, most specific first; the first match is the route.
+    pub routes: Vec<Route>,
+    /// Masks.
+    pub masks: Vec<Mask>,
+    /// Rules; order never matters.
+    pub rules: Vec<Rule>,
+    /// Transport requirements that the filter checks again at run time.
+    pub tls: TlsRequirement,
+    /// What is told to whom.
+    pub audit: Audit,
+    /// Finite bounds for everything.
+    pub limits: Limits,
+}
+
+/// Name and provenance of a policy.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Meta {
+    /// `metadata.name`.
+    pub name: String,
+    /// `metadata.revision`.
+    pub revision: u64,
+    /// Version of the compiler that wrote the artifact.
+    pub compiler: String,
+    /// Packs with the digests they had at compile time, as `name@version` and lower-case hex SHA-256.
+    pub packs: Vec<(String, String)>,
+}
+
+/// One entry of the taxonomy.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Tag {
+    /// Dotted name, such as `pii.email`.
+    pub name: String,
+    /// Decides on mixed spans: the higher severity wins.
+    pub severity: Severity,
+    /// What is written instead of the value.
+    pub replacement: Replacement,
+}
+
+/// How bad it is when a value of this tag leaves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Severity {
+    /// Nuisance.
+    Low,
+    /// Internal data.
+    Medium,
+    /// Personal data.
+    High,
+    /// Credentials and payment data.
+    Critical,
+}
+
+/// What is written where a value was.
+///
+/// Placeholders are resolved (`{tag}`, `{detector}`) and JSON-safe: the compiler writes only bytes that need no escape
+/// in a JSON string, and `Policy::new` checks it again.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Replacement {
+    /// Fixed text.
+    Placeholder(String),
+}
+
+/// What to find. The pattern itself lives in the automata; `DetectorId` is its pattern number.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Detector {
+    /// Full name, such as `pii-us.ssn` or the policy's own `employee-id`.
+    pub name: String,
+    /// What it finds.
+    pub tag: TagId,
+    /// Checked on the matched bytes; a match that fails it is no match.
+    pub validator: Option<Validator>,
+}
+
+/// A pure, bounded check of matched bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Validator {
+    /// ISO/IEC 7812-1 annex B check digit over 12 to 19 digits, separators ignored.
+    Luhn,
+    /// Area, group and serial numbers that the US SSA never assigned are refused.
+    UsSsn,
+}
+
+/// Where identities come from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Provider {
+    /// Name in the policy.
+    pub name: String,
+    /// Required `iss`, compared byte for byte.
+    pub issuer: String,
+    /// `aud` must contain one of these.
+    pub audiences: Vec<String>,
+    /// Signature algorithms that are accepted.
+    pub algorithms: Vec<Algorithm>,
+    /// JWKS document (RFC 7517), inline.
+    pub jwks: String,
+    /// Claim that carries the caller's groups: a list of strings or one string.
+    pub groups_claim: String,
+    /// Clock tolerance in seconds for `exp`, `nbf` and `iat`.
+    pub leeway_seconds: u32,
+}
+
+/// JWS signature algorithms (RFC 7518, RFC 8037).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Algorithm {
+    /// RSASSA-PKCS1-v1_5 with SHA-256.
+    RS256,
+    /// ECDSA on P-256 with SHA-256.
+    ES256,
+    /// Ed25519.
+    EdDSA,
+}
+
+/// A declared group and the provider groups that map to it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Group {
+    /// Name in the policy.
+    pub name: String,
+    /// Member if any of these providers asserts the value.
+    pub from: Vec<(ProviderId, String)>,
+}
+
+/// One route: which requests, to which upstream, with which content.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Route {
+    /// Name in the policy and of the route in Envoy.
+    pub name: String,
+    /// Host without port, lower case; compared without case.
+    pub host: String,
+    /// Path, exact or with a trailing `/**`.
+    pub path: RoutePath,
+    /// Upper-case methods; empty means every method.
+    pub methods: Vec<String>,
+    /// Name of the upstream (cluster).
+    pub upstream: String,
+    /// What flows here; `None` is plain JSON.
+    pub content: Option<ContentId>,
+    /// What happens to a signed reasoning block that has a finding.
+    pub thinking: Thinking,
+}
+
+/// A path matcher. The query is never part of it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum RoutePath {
+    /// This path and no other.
+    Exact(String),
+    /// This path and everything below it; stored without the trailing slash.
+    Below(String),
+}
+
+/// What happens to a signed reasoning block when a finding occurs in it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Thinking {
+    /// Refuse the exchange: a changed block would be refused by the provider on the next turn.
+    #[default]
+    Refuse,
+    /// Mask the text and empty its signature.
+    MaskAndDropSignature,
+}
+
+/// A mask: what to look for, where.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Mask {
+    /// Name in the policy; findings carry it.
+    pub name: String,
+    /// Detectors that run in scanned places.
+    pub detectors: Vec<DetectorId>,
+    /// Scan request bodies.
+    pub request_body: bool,
+    /// Scan response bodies.
+    pub response_body: bool,
+    /// Values that are masked whatever they hold, in both directions.
+    pub fields: Vec<Field>,
+}
+
+/// A value masked by its place.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Field {
+    /// What it is.
+    pub tag: TagId,
+    /// Where it is.
+    pub at: PathPattern,
+}
+
+/// One rule. A rule matches when the caller is in one of `groups` and the route is in `routes`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Rule {
+    /// Name in the policy; denials and audit events carry it.
+    pub name: String,
+    /// Who.
+    pub groups: Vec<GroupId>,
+    /// What it says about these routes.
+    pub effect: Effect,
+    /// Which routes.
+    pub routes: Vec<RouteId>,
+    /// Obligation of a `may` rule: masks.
+    pub masks: Vec<MaskId>,
+    /// Obligation of a `may` rule: a human decides.
+    pub approval: Option<Approval>,
+    /// Shown to a denied caller.
+    pub message: Option<String>,
+}
+
+/// What a matching rule does. `MayNot` beats `May`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Effect {
+    /// Allows, with obligations.
+    May,
+    /// Denies.
+    MayNot,
+}
+
+/// Who is asked, and for how long the exchange waits.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Approval {
+    /// Cluster of the approval service.
+    pub cluster: String,
+    /// Path of the approval service.
+    pub path: String,
+    /// Milliseconds after which the answer is no.
+    pub timeout_ms: u64,
+}
+
+/// What the filter checks again about the connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TlsRequirement {
+    /// Plaintext is denied on both legs.
+    pub require: bool,
+    /// The lowest version that is accepted downstream and upstream.
+    pub min_version: TlsVersion,
+    /// A verified client certificate is required.
+    pub client_certificate: bool,
+}
+
+/// TLS versions, ordered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum TlsVersion {
+    /// RFC 5246.
+    #[serde(rename = "TLSv1.2")]
+    V1_2,
+    /// RFC 8446.
+    #[serde(rename = "TLSv1.3")]
+    V1_3,
+}
+
+/// What is told to whom.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Audit {
+    /// `x-veilwire-*` headers go to the client as well.
+    pub response_headers: bool,
+}
+
+/// Finite bounds. Sizes in bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Limits {
+    /// Held bytes and state of one exchange.
+    pub state: u32,
+    /// Nesting of JSON.
+    pub json_depth: u16,
+    /// Longest indecision of a detector.
+    pub window: u32,
+    /// Content that cannot be inspected.
+    pub unknown_content: UnknownContent,
+}
+
+/// What to do with content that cannot be inspected.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum UnknownContent {
+    /// 415 for a request, 502 for a response.
+    Refuse,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Limits { state: 64 * 1024, json_depth: 64, window: 512, unknown_content: UnknownContent::Refuse }
+    }
+}
+
+/// The data of one API: which strings are fragments of a channel, what closes a channel, what is never touched.
+///
+/// Paths are written for one JSON document: the body of a JSON message, or the payload of one SSE event.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct Content {
+    /// Name in routes, such as `openai.chat`.
+    pub name: String,
+    /// Values that are neither scanned nor changed: ids, model names, usage.
+    #[serde(default)]
+    pub skip: Vec<PathPattern>,
+    /// Values that become `null` on a masked route because they repeat text (`logprobs`).
+    #[serde(default)]
+    pub null: Vec<PathPattern>,
+    /// Strings that carry a JSON document.
+    #[serde(default)]
+    pub nested: Vec<PathPattern>,
+    /// Signed text: a finding inside invalidates the signature.
+    #[serde(default)]
+    pub signed: Vec<Signed>,
+    /// Texts that arrive in fragments, one per event.
+    #[serde(default)]
+    pub channels: Vec<Channel>,
+    /// SSE payloads, not JSON, that close every channel (`[DONE]`).
+    #[serde(default)]
+    pub done: Vec<String>,
+    /// What a client of this API understands as an error in mid-stream: a complete SSE event.
+    #[serde(default)]
+    pub error_event: String,
+    /// Values that only their own event may carry: `null` in the copy of an event that brings a waiting tail (see
+    /// [`Channel::tail`]), because clients add them up or join them.
+    #[serde(default)]
+    pub once: Vec<PathPattern>,
+}
+
+/// A text and the signature over it, in one document.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Signed {
+    /// The signed string.
+    pub text: PathPattern,
+    /// Its signature: a sibling, below the same array element.
+    pub signature: PathPattern,
+}
+
+/// One logical text whose fragments arrive in several events.
+///
+/// An *instance* of a channel is named by the values found at `key` (choice index, tool call index); a key that is absent is
+/// replaced by the position in the array that the path shares with the fragment.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct Channel {
+    /// Name in findings: `content`, `thinking`.
+    pub name: String,
+    /// Strings that are fragments of this text.
+    pub fragments: Vec<PathPattern>,
+    /// Numbers that name the instance.
+    #[serde(default)]
+    pub key: Vec<PathPattern>,
+    /// The joined text is a JSON document.
+    #[serde(default)]
+    pub nested: bool,
+    /// What ends the text.
+    #[serde(default)]
+    pub closed_by: Vec<Closer>,
+    /// Signature over the joined text: comes after it, closes it, and is emptied if the text changed.
+    #[serde(default)]
+    pub signature: Option<PathPattern>,
+    /// The event, blank line included, that brings a waiting tail before the channel closes: `%t` stands for the text,
+    /// `%0`, `%1` ... for the values of `key`, `%%` for `%`. Absent: a copy of the last event that gave to the channel.
+    #[serde(default)]
+    pub tail: Option<String>,
+}
+
+/// An observation in an event that closes instances of a channel: those that agree with every key the event shows.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Closer {
+    /// Where to look.
+    pub at: PathPattern,
+    /// The string expected there; absent: anything but `null`.
+    #[serde(default)]
+    pub is: Option<String>,
+}

@@ -1,0 +1,39 @@
+//! `cargo xtask bench`: the masking benchmarks (native) and the comparison through Envoy, in release builds.
+
+use std::process::ExitCode;
+
+use anyhow::{Result, bail};
+
+use crate::{console, process, setup, wasm};
+
+pub(crate) fn run(args: &[String]) -> Result<ExitCode> {
+    let (native, rest) = match args.split_first() {
+        Some((flag, rest)) if flag == "--native" => (true, rest),
+        _ => (false, args),
+    };
+    if native {
+        if !rest.is_empty() {
+            bail!("usage: cargo xtask bench [--native] [--json FILE]");
+        }
+        process::stream(process::cargo().args([
+            "bench",
+            "--package",
+            "veilwire-engine",
+            "--features",
+            "compile",
+        ]))?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let ready = setup::ensure_ready()?;
+    wasm::build(false)?;
+    let mut build = process::cargo();
+    build.args(["build", "--release", "--package", "veilwire-tests", "--bin", "bench"]);
+    process::quiet("building the benchmark (first time: 3 to 6 minutes)", &mut build, console::LONG)?;
+    let mut bench = process::cargo();
+    bench
+        .args(["run", "--quiet", "--release", "--package", "veilwire-tests", "--bin", "bench", "--"])
+        .args(rest)
+        .env("ENVOY_BIN", &ready.envoy);
+    process::stream(&mut bench)?;
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,105 @@
+//! `cargo xtask ci`: everything that must hold before a change lands. `.ci/run` calls only this.
+//!
+//! Every step runs even when an earlier one failed, so that one run tells everything.
+
+use std::process::ExitCode;
+
+use anyhow::{Result, bail};
+
+use crate::console::{self, Stopwatch};
+use crate::toolchain::TARGET;
+use crate::totals::Totals;
+use crate::{deny, fuzz, process, rules, setup, test, tidy, wasm};
+
+const FUZZ_SECONDS: u64 = 20;
+/// The engine with everything in it, as the other crates' tests see it.
+const ENGINE_FEATURES: &str = "veilwire-engine/compile,veilwire-engine/test-util";
+
+pub(crate) fn run(args: &[String]) -> Result<ExitCode> {
+    if !args.is_empty() {
+        bail!("usage: cargo xtask ci");
+    }
+    let mut report = Report::default();
+    report.step("setup", || setup::ensure_ready().map(drop));
+    report.step("format", || process::stream(process::cargo().args(["fmt", "--all", "--check"])));
+    report.step("filter module", || wasm::build(false));
+    report.step("clippy", clippy);
+    report.step("documentation", documentation);
+    report.step("dependency rules", rules::check);
+    report.step("licences, bans, sources", deny::check);
+    report.step("tidy", tidy::check);
+    let mut totals = None;
+    report.step("tests", || {
+        let found = test::all()?;
+        totals = Some(found);
+        if found.failed > 0 {
+            bail!("{found}");
+        }
+        Ok(())
+    });
+    report.step("fuzz smoke", || {
+        let crashed = fuzz::all(FUZZ_SECONDS)?;
+        if !crashed.is_empty() {
+            bail!("crashes in {}", crashed.join(", "));
+        }
+        Ok(())
+    });
+    Ok(report.close(totals))
+}
+
+fn clippy() -> Result<()> {
+    let mut host = process::cargo();
+    host.args(["clippy", "--workspace", "--all-targets", "--locked", "--features", ENGINE_FEATURES]);
+    process::stream(host.args(["--", "-D", "warnings"]))?;
+    // What is compiled for the filter alone: the engine without features, for the target where its std is there.
+    let mut filter = process::cargo();
+    filter.args(["clippy", "--package", "veilwire-filter", "--locked"]);
+    if crate::toolchain::std_installed() {
+        filter.args(["--target", TARGET]);
+    }
+    process::stream(filter.args(["--", "-D", "warnings"]))
+}
+
+fn documentation() -> Result<()> {
+    let mut doc = process::cargo();
+    doc.args(["doc", "--workspace", "--no-deps", "--locked", "--document-private-items"]);
+    process::stream(doc.args(["--features", ENGINE_FEATURES]).env("RUSTDOCFLAGS", "-D warnings"))
+}
+
+#[derive(Debug, Default)]
+struct Report {
+    lines: Vec<String>,
+    failed: usize,
+}
+
+impl Report {
+    fn step(&mut self, name: &str, action: impl FnOnce() -> Result<()>) {
+        console::step(name);
+        let watch = Stopwatch::start();
+        let outcome = action();
+        let word = match &outcome {
+            Ok(()) => "ok",
+            Err(error) => {
+                eprintln!("{name}: {error:#}");
+                self.failed += 1;
+                "FAILED"
+            }
+        };
+        self.lines.push(format!("{name:<26} {word:<8} {:>7.1} s", watch.seconds()));
+    }
+
+    /// The table, and alone on the last line the totals. A failed step counts as a failed test, so that the
+    /// closing line cannot look good when a lint or a rule is broken.
+    fn close(self, totals: Option<Totals>) -> ExitCode {
+        println!("\nSteps");
+        for line in &self.lines {
+            println!("  {line}");
+        }
+        let mut sum = totals.unwrap_or_default();
+        if sum.failed == 0 {
+            sum.failed = self.failed;
+        }
+        println!("\n{sum}");
+        if self.failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    }
+}

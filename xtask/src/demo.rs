@@ -1,0 +1,25 @@
+//! `cargo xtask demo`: set-up, build, then the demo binary of the test crate.
+
+use std::process::{ExitCode, Stdio};
+
+use anyhow::{Context as _, Result, bail};
+
+use crate::{console, process, setup, wasm};
+
+pub(crate) fn run(args: &[String]) -> Result<ExitCode> {
+    if let Some(odd) = args.iter().find(|a| *a != "--once") {
+        bail!("`{odd}` is not an option; usage: cargo xtask demo [--once]");
+    }
+    let ready = setup::ensure_ready()?;
+    wasm::build(false)?;
+    let mut build = process::cargo();
+    build.args(["build", "--package", "veilwire-tests", "--bin", "demo"]);
+    process::quiet("building the demo (first time: 2 to 4 minutes)", &mut build, console::LONG)?;
+    let mut demo = process::cargo();
+    demo.args(["run", "--quiet", "--package", "veilwire-tests", "--bin", "demo", "--"])
+        .args(args)
+        .env("ENVOY_BIN", &ready.envoy)
+        .stdin(Stdio::null());
+    let status = demo.status().context("cannot start the demo")?;
+    Ok(if status.success() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}

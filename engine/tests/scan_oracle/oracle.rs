@@ -1,0 +1,163 @@
+//! The oracle: every match of every detector, found by trying all starts and all ends.
+
+use regex_automata::dfa::{Automaton as _, StartKind, dense};
+use regex_automata::nfa::thompson::{self, pikevm};
+use regex_automata::util::primitives::StateID;
+use regex_automata::util::{start, syntax};
+use regex_automata::{Anchored, Input, MatchKind};
+use std::collections::{BTreeMap, BTreeSet};
+use veilwire_engine::compile::Pattern;
+use veilwire_engine::mask::detector::DetectorBits;
+use veilwire_engine::mask::scan::Span;
+use veilwire_engine::mask::validate::holds;
+use veilwire_engine::policy::id::DetectorId;
+use veilwire_engine::policy::model::Validator;
+
+pub(crate) struct Oracle {
+    detectors: Vec<Detector>,
+}
+
+struct Detector {
+    id: DetectorId,
+    validator: Option<Validator>,
+    machine: pikevm::PikeVM,
+    cache: pikevm::Cache,
+    /// Only for "can this start still match?".
+    future: Future,
+}
+
+/// A text with every match in it.
+pub(crate) struct Text {
+    pub(crate) bytes: Vec<u8>,
+    /// Maximal runs of overlapping matches.
+    pub(crate) spans: Vec<Span>,
+    /// All matches: start, end, detector. Of unvalidated detectors every end too.
+    matches: Vec<(u64, u64, DetectorId)>,
+}
+
+impl Text {
+    /// Is the byte at `at` in a match whose right context lies before `position`?
+    pub(crate) fn certain(&self, at: u64, position: u64) -> bool {
+        self.matches.iter().any(|&(start, end, _)| start <= at && at < end && end < position)
+    }
+}
+
+impl Oracle {
+    pub(crate) fn new(patterns: &[Pattern]) -> Oracle {
+        let detectors = patterns.iter().map(|pattern| {
+            let machine = pikevm::PikeVM::builder()
+                .syntax(syntax::Config::new().unicode(false).utf8(false))
+                .configure(pikevm::Config::new().match_kind(MatchKind::All))
+                .thompson(thompson::Config::new().utf8(false))
+                .build(&pattern.regex)
+                .unwrap();
+            let cache = machine.create_cache();
+            let future = Future::new(&pattern.regex);
+            Detector { id: pattern.detector, validator: pattern.validator, machine, cache, future }
+        });
+        Oracle { detectors: detectors.collect() }
+    }
+
+    pub(crate) fn examine(&mut self, bytes: &[u8], active: &DetectorBits) -> Text {
+        let mut matches = Vec::new();
+        for Detector { id, validator, machine, cache, .. } in &mut self.detectors {
+            if !active.contains(*id) {
+                continue;
+            }
+            for start in 0..bytes.len() {
+                // The longest match that ends at or before `end`, in the context of the whole text; then shorter ones.
+                let mut end = bytes.len();
+                while end > start {
+                    let input = Input::new(bytes).span(start..end).anchored(Anchored::Yes);
+                    let Some(found) = machine.find(cache, input) else { break };
+                    assert_eq!(found.start(), start);
+                    if validator.is_none_or(|validator| holds(validator, &bytes[start..found.end()])) {
+                        matches.push((start as u64, found.end() as u64, *id));
+                    }
+                    end = found.end() - 1;
+                }
+            }
+        }
+        matches.sort_unstable();
+        let mut spans: Vec<Span> = Vec::new();
+        for &(start, end, id) in &matches {
+            match spans.last_mut() {
+                Some(span) if start < span.end => {
+                    span.end = span.end.max(end);
+                    span.detectors.insert(id);
+                }
+                _ => spans.push(Span { start, end, detectors: [id].into_iter().collect() }),
+            }
+        }
+        Text { bytes: bytes.to_vec(), spans, matches }
+    }
+
+    /// Can some continuation of `text` bring a match (of any validity) that covers the byte at `at`?
+    pub(crate) fn possible(&self, text: &[u8], at: usize, active: &DetectorBits) -> bool {
+        let of = |detector: &Detector| (0..=at).any(|start| detector.future.open(text, start));
+        self.detectors.iter().filter(|detector| active.contains(detector.id)).any(of)
+    }
+}
+
+/// The states of one detector's automaton from which a match is still to come.
+struct Future {
+    dfa: dense::DFA<Vec<u32>>,
+    open: BTreeSet<StateID>,
+}
+
+impl Future {
+    fn new(regex: &str) -> Future {
+        let dfa = dense::Builder::new()
+            .syntax(syntax::Config::new().unicode(false).utf8(false))
+            .thompson(thompson::Config::new().utf8(false))
+            .configure(
+                dense::Config::new()
+                    .match_kind(MatchKind::All)
+                    .start_kind(StartKind::Anchored)
+                    .accelerate(false),
+            )
+            .build(regex)
+            .unwrap();
+        // All states and their successors; then backwards from those that report.
+        let mut after: BTreeMap<StateID, BTreeSet<StateID>> = BTreeMap::new();
+        let mut todo: Vec<StateID> =
+            [None, Some(b'a'), Some(b' '), Some(b'\n'), Some(b'\r')].map(|before| start(&dfa, before)).into();
+        while let Some(state) = todo.pop() {
+            if after.contains_key(&state) {
+                continue;
+            }
+            let mut next: BTreeSet<StateID> = (0..=255).map(|byte| dfa.next_state(state, byte)).collect();
+            next.insert(dfa.next_eoi_state(state));
+            todo.extend(&next);
+            after.insert(state, next);
+        }
+        let mut open: BTreeSet<StateID> = BTreeSet::new();
+        loop {
+            let known = open.len();
+            for (state, next) in &after {
+                if next.iter().any(|next| open.contains(next) || dfa.is_match_state(*next)) {
+                    open.insert(*state);
+                }
+            }
+            if open.len() == known {
+                break Future { dfa, open };
+            }
+        }
+    }
+
+    fn open(&self, text: &[u8], from: usize) -> bool {
+        let before = from.checked_sub(1).map(|at| text[at]);
+        let mut state = start(&self.dfa, before);
+        for &byte in &text[from..] {
+            state = self.dfa.next_state(state, byte);
+            if !self.open.contains(&state) {
+                return false;
+            }
+        }
+        true
+    }
+}
+
+fn start(dfa: &dense::DFA<Vec<u32>>, before: Option<u8>) -> StateID {
+    dfa.start_state(&start::Config::new().anchored(Anchored::Yes).look_behind(before)).unwrap()
+}

@@ -113,7 +113,8 @@ mod tests {
         let mut previous = civil_date(0);
         for day in 1..=213_503 {
             let (year, month, date) = civil_date(day);
-            let leap = previous.0 % 4 == 0 && (previous.0 % 100 != 0 || previous.0 % 400 == 0);
+            let leap = previous.0.is_multiple_of(4)
+                && (!previous.0.is_multiple_of(100) || previous.0.is_multiple_of(400));
             let length = match previous.1 {
                 4 | 6 | 9 | 11 => 30,
                 2 if leap => 29,

@@ -1,0 +1,172 @@
+//! Claims: what a token says (RFC 7519 section 4), first their types, then whether they hold now.
+//!
+//! Guarantees: registered claims have the types of the RFC; `iss`, `sub`, `aud` and `exp` are there; times
+//! are finite and between the epoch and the year 9999. Does not verify signatures: the caller must have.
+
+use super::json;
+use super::token::TokenError;
+use crate::time::Timestamp;
+use serde_json::{Map, Value};
+
+/// 9999-12-31T23:59:59Z, the last second that RFC 3339 can write.
+const LAST_SECOND: f64 = 253_402_300_799.0;
+/// Longest subject, in bytes. It becomes a header, percent-encoded.
+const MAX_SUBJECT_LENGTH: usize = 1024;
+
+/// What a verified token says about its bearer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Claims {
+    /// `iss`.
+    pub issuer: String,
+    /// `sub`: never empty, without control characters, at most 1024 bytes.
+    pub subject: String,
+    /// The values of the groups claim as the provider wrote them; they are no groups of the policy yet.
+    pub groups: Vec<String>,
+    /// `exp`, without leeway.
+    pub expires: Timestamp,
+}
+
+/// Claims of good form that nobody has vouched for yet.
+#[derive(Clone, Debug)]
+pub(super) struct UnverifiedClaims {
+    issuer: String,
+    subject: String,
+    audiences: Vec<String>,
+    expires: Timestamp,
+    not_before: Option<Timestamp>,
+    issued_at: Option<Timestamp>,
+    members: Map<String, Value>,
+}
+
+/// What a provider demands of claims.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Demands<'a> {
+    pub(super) issuer: &'a str,
+    pub(super) audiences: &'a [String],
+    pub(super) groups_claim: &'a str,
+    pub(super) leeway_ms: u64,
+}
+
+impl UnverifiedClaims {
+    /// Reads the payload of a JWS.
+    pub(super) fn parse(payload: &[u8]) -> Result<Self, TokenError> {
+        let Some(Value::Object(members)) = json::parse(payload) else { return Err(TokenError::Malformed) };
+        // SECURITY: RFC 7800, a token bound to a key or certificate is worth nothing without the proof, which
+        // is not checked here.
+        if members.contains_key("cnf") {
+            return Err(TokenError::Bound);
+        }
+        // No claim that is looked at, but what has the wrong type has no meaning (and is refused by
+        // jwt-simple).
+        optional_string(&members, "jti")?;
+        optional_string(&members, "nonce")?;
+        Ok(UnverifiedClaims {
+            issuer: optional_string(&members, "iss")?.ok_or(TokenError::Claim)?,
+            subject: subject(&members)?,
+            audiences: audiences(&members)?,
+            expires: time(&members, "exp", f64::floor)?.ok_or(TokenError::Claim)?,
+            not_before: time(&members, "nbf", f64::ceil)?,
+            issued_at: time(&members, "iat", f64::ceil)?,
+            members,
+        })
+    }
+
+    /// `iss`, to choose the provider whose keys decide.
+    pub(super) fn issuer(&self) -> &str {
+        &self.issuer
+    }
+
+    /// The claims, if they hold at `now`. The caller has verified the signature.
+    pub(super) fn check(self, demands: Demands<'_>, now: Timestamp) -> Result<Claims, TokenError> {
+        if self.issuer != demands.issuer {
+            return Err(TokenError::Issuer);
+        }
+        if !self.audiences.iter().any(|audience| demands.audiences.contains(audience)) {
+            return Err(TokenError::Audience);
+        }
+        // RFC 7519 section 4.1.4: the time must be *before* `exp`.
+        if now >= self.expires.saturating_add_millis(demands.leeway_ms) {
+            return Err(TokenError::Expired);
+        }
+        let latest = now.saturating_add_millis(demands.leeway_ms);
+        if self.not_before.is_some_and(|not_before| latest < not_before) {
+            return Err(TokenError::NotYetValid);
+        }
+        if self.issued_at.is_some_and(|issued_at| latest < issued_at) {
+            return Err(TokenError::IssuedInFuture);
+        }
+        let groups = groups(&self.members, demands.groups_claim)?;
+        Ok(Claims { issuer: self.issuer, subject: self.subject, groups, expires: self.expires })
+    }
+}
+
+fn subject(members: &Map<String, Value>) -> Result<String, TokenError> {
+    let subject = optional_string(members, "sub")?.ok_or(TokenError::Claim)?;
+    // SECURITY: no honest provider puts a line feed or an escape sequence into a subject.
+    if subject.is_empty() || subject.len() > MAX_SUBJECT_LENGTH || subject.chars().any(char::is_control) {
+        return Err(TokenError::Subject);
+    }
+    Ok(subject)
+}
+
+/// RFC 7519 section 4.1.3: one string or an array of strings.
+fn audiences(members: &Map<String, Value>) -> Result<Vec<String>, TokenError> {
+    members.get("aud").and_then(strings).ok_or(TokenError::Claim)
+}
+
+/// RFC 7519 section 2, NumericDate: seconds since the epoch, possibly with a fraction.
+///
+/// `round` decides what a fraction of a millisecond becomes; it must never make a token valid for longer.
+fn time(
+    members: &Map<String, Value>,
+    name: &str,
+    round: fn(f64) -> f64,
+) -> Result<Option<Timestamp>, TokenError> {
+    let Some(value) = members.get(name) else { return Ok(None) };
+    let seconds = value.as_f64().ok_or(TokenError::Claim)?;
+    if !(0.0..=LAST_SECOND).contains(&seconds) {
+        return Err(TokenError::Claim);
+    }
+    // In range: at most 2.6e14, which `f64` and `u64` hold exactly.
+    let millis = round(seconds * 1000.0) as u64;
+    Ok(Some(Timestamp::from_unix_millis(millis)))
+}
+
+/// The values of the groups claim: one string or a list of strings; an absent claim is no group.
+///
+/// `claim` is the name of a member or, for claims such as `realm_access.roles`, a path of names with dots
+/// between them.
+fn groups(members: &Map<String, Value>, claim: &str) -> Result<Vec<String>, TokenError> {
+    let member = members.get(claim);
+    let nested = claim.contains('.').then(|| nested(members, claim)).flatten();
+    let value = match (member, nested) {
+        (None, None) => return Ok(Vec::new()),
+        (Some(value), None) | (None, Some(value)) => value,
+        // SECURITY: two readings, and a `mayNot` may hang on either.
+        (Some(_), Some(_)) => return Err(TokenError::Groups),
+    };
+    // SECURITY: a list is taken whole or not at all; to skip what is no string could skip the group that a
+    // `mayNot` names.
+    strings(value).ok_or(TokenError::Groups)
+}
+
+fn nested<'a>(members: &'a Map<String, Value>, path: &str) -> Option<&'a Value> {
+    let mut names = path.split('.');
+    let mut value = members.get(names.next()?)?;
+    for name in names {
+        value = value.as_object()?.get(name)?;
+    }
+    Some(value)
+}
+
+fn strings(value: &Value) -> Option<Vec<String>> {
+    match value {
+        Value::String(one) => Some(vec![one.clone()]),
+        Value::Array(many) => many.iter().map(|one| one.as_str().map(str::to_owned)).collect(),
+        _ => None,
+    }
+}
+
+fn optional_string(members: &Map<String, Value>, name: &str) -> Result<Option<String>, TokenError> {
+    members.get(name).map(|value| value.as_str().map(str::to_owned).ok_or(TokenError::Claim)).transpose()
+}

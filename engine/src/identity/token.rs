@@ -1,0 +1,233 @@
+//! Tokens: a JWT of one provider is verified, or refused with one word.
+//!
+//! Order of work: form of the token and types of its claims, algorithm, key, signature, then what the claims
+//! say (RFC 7519 section 7.2, RFC 8725). No claim decides before the signature is good. Time is an argument.
+//! Refusals never carry bytes of the token.
+
+use super::claims::{Claims, Demands, UnverifiedClaims};
+use super::jws::Jws;
+use super::keys::{KeySet, VerifyingKey};
+use super::verifier::SignatureVerifier;
+use crate::policy::model::{Algorithm, Provider};
+use crate::time::Timestamp;
+
+/// Verifies the tokens of one provider.
+#[derive(Clone, Debug)]
+pub struct TokenVerifier {
+    issuer: String,
+    audiences: Vec<String>,
+    algorithms: Vec<Algorithm>,
+    groups_claim: String,
+    leeway_ms: u64,
+    keys: KeySet,
+}
+
+impl TokenVerifier {
+    /// A verifier for what `provider` demands, under `keys` (the `jwks` of the provider is not read).
+    #[must_use]
+    pub fn new(provider: &Provider, keys: KeySet) -> Self {
+        TokenVerifier {
+            issuer: provider.issuer.clone(),
+            audiences: provider.audiences.clone(),
+            algorithms: provider.algorithms.clone(),
+            groups_claim: provider.groups_claim.clone(),
+            leeway_ms: u64::from(provider.leeway_seconds) * 1000,
+            keys,
+        }
+    }
+
+    /// The `iss` that this verifier demands.
+    #[must_use]
+    pub fn issuer(&self) -> &str {
+        &self.issuer
+    }
+
+    /// Whether there is a key for at least one accepted algorithm.
+    #[must_use]
+    pub fn has_usable_key(&self) -> bool {
+        self.algorithms.iter().any(|algorithm| self.keys.keys_for(*algorithm).next().is_some())
+    }
+
+    /// Verifies a token in JWS compact serialization.
+    ///
+    /// # Errors
+    /// The first check that failed. Callers hear nothing of it; see
+    /// [`Unauthenticated`](super::Unauthenticated).
+    pub fn verify(
+        &self,
+        token: &[u8],
+        now: Timestamp,
+        verifier: &dyn SignatureVerifier,
+    ) -> Result<Claims, TokenError> {
+        self.verify_unverified(UnverifiedToken::parse(token)?, now, verifier)
+    }
+
+    pub(super) fn verify_unverified(
+        &self,
+        token: UnverifiedToken<'_>,
+        now: Timestamp,
+        verifier: &dyn SignatureVerifier,
+    ) -> Result<Claims, TokenError> {
+        self.verify_signature(&token.jws, verifier)?;
+        let demands = Demands {
+            issuer: &self.issuer,
+            audiences: &self.audiences,
+            groups_claim: &self.groups_claim,
+            leeway_ms: self.leeway_ms,
+        };
+        token.claims.check(demands, now)
+    }
+
+    fn verify_signature(&self, jws: &Jws<'_>, verifier: &dyn SignatureVerifier) -> Result<(), TokenError> {
+        if !self.algorithms.contains(&jws.algorithm) {
+            return Err(TokenError::Algorithm);
+        }
+        let key = self.key_for(jws)?;
+        // SECURITY: RFC 8725 section 3.1, the key decides which algorithm it is for, not the token.
+        if key.algorithm() != jws.algorithm {
+            return Err(TokenError::KeyMismatch);
+        }
+        // SECURITY: implementations differ in what they do with surplus bytes; all of them see the one good
+        // length.
+        if key.signature_length() != jws.signature.len() {
+            return Err(TokenError::Signature);
+        }
+        match verifier.verify(jws.algorithm, key, jws.signed_text, &jws.signature) {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(TokenError::Signature),
+            Err(_) => Err(TokenError::Unverifiable),
+        }
+    }
+
+    /// The key that the token names, or, if it names none, the only one that fits.
+    fn key_for(&self, jws: &Jws<'_>) -> Result<&VerifyingKey, TokenError> {
+        if let Some(id) = &jws.key_id {
+            return self.keys.key(id).ok_or(TokenError::KeyUnknown);
+        }
+        let mut fitting = self.keys.keys_for(jws.algorithm);
+        match (fitting.next(), fitting.next()) {
+            (Some(key), None) => Ok(key),
+            (None, _) => Err(TokenError::KeyUnknown),
+            // SECURITY: to try one key after another multiplies the cost of a forged token.
+            (Some(_), Some(_)) => Err(TokenError::KeyAmbiguous),
+        }
+    }
+}
+
+/// A token of good form, of which nothing is true yet.
+#[derive(Clone, Debug)]
+pub(super) struct UnverifiedToken<'a> {
+    jws: Jws<'a>,
+    claims: UnverifiedClaims,
+}
+
+impl<'a> UnverifiedToken<'a> {
+    pub(super) fn parse(token: &'a [u8]) -> Result<Self, TokenError> {
+        let jws = Jws::parse(token)?;
+        let claims = UnverifiedClaims::parse(&jws.payload)?;
+        Ok(UnverifiedToken { jws, claims })
+    }
+
+    pub(super) fn issuer(&self) -> &str {
+        self.claims.issuer()
+    }
+}
+
+/// Why a token was refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
+pub enum TokenError {
+    /// Longer than 16 KiB, or its header than 8 KiB.
+    #[error("token is too long")]
+    TooLong,
+    /// Not three parts of canonical base64url with JSON objects of one reading in the first two.
+    #[error("token is malformed")]
+    Malformed,
+    /// `alg` is not supported or not accepted from this provider.
+    #[error("algorithm is not accepted")]
+    Algorithm,
+    /// `typ` is that of another kind of JWT.
+    #[error("token is not an access token")]
+    Type,
+    /// The header demands an extension or carries a key (`crit`, `b64`, `jwk`, `salt`).
+    #[error("header demands an extension")]
+    Extension,
+    /// No key has the `kid`, or none fits the algorithm.
+    #[error("no key for this token")]
+    KeyUnknown,
+    /// No `kid`, and several keys fit.
+    #[error("more than one key for this token")]
+    KeyAmbiguous,
+    /// The key named by `kid` is for another algorithm.
+    #[error("key is for another algorithm")]
+    KeyMismatch,
+    /// The signature is wrong.
+    #[error("signature is wrong")]
+    Signature,
+    /// The signature could not be checked: the fault of the host, not of the caller.
+    #[error("signature could not be checked")]
+    Unverifiable,
+    /// A required claim is absent, or a registered claim has the wrong type or range.
+    #[error("claim is missing or has the wrong type")]
+    Claim,
+    /// The token is bound to a key or certificate (`cnf`), which is not supported.
+    #[error("token is bound to a key")]
+    Bound,
+    /// `iss` is that of no provider.
+    #[error("issuer is not accepted")]
+    Issuer,
+    /// `aud` has none of the accepted audiences.
+    #[error("audience is not accepted")]
+    Audience,
+    /// `exp` has passed.
+    #[error("token has expired")]
+    Expired,
+    /// `nbf` is still to come.
+    #[error("token is not valid yet")]
+    NotYetValid,
+    /// `iat` is still to come.
+    #[error("token was issued in the future")]
+    IssuedInFuture,
+    /// `sub` is empty, too long or has control characters.
+    #[error("subject is not acceptable")]
+    Subject,
+    /// The groups claim is neither a string nor a list of strings, or there are two of it.
+    #[error("groups claim has the wrong type")]
+    Groups,
+}
+
+impl TokenError {
+    /// The stable name of this refusal in audit events.
+    #[must_use]
+    pub fn reason(self) -> &'static str {
+        match self {
+            TokenError::TooLong => "token_too_long",
+            TokenError::Malformed => "token_malformed",
+            TokenError::Algorithm => "token_algorithm",
+            TokenError::Type => "token_type",
+            TokenError::Extension => "token_extension",
+            TokenError::KeyUnknown => "token_key_unknown",
+            TokenError::KeyAmbiguous => "token_key_ambiguous",
+            TokenError::KeyMismatch => "token_key_mismatch",
+            TokenError::Signature => "token_signature",
+            TokenError::Unverifiable => "token_unverifiable",
+            TokenError::Claim => "token_claim",
+            TokenError::Bound => "token_bound",
+            TokenError::Issuer => "token_issuer",
+            TokenError::Audience => "token_audience",
+            TokenError::Expired => "token_expired",
+            TokenError::NotYetValid => "token_not_yet_valid",
+            TokenError::IssuedInFuture => "token_issued_in_future",
+            TokenError::Subject => "token_subject",
+            TokenError::Groups => "token_groups",
+        }
+    }
+
+    /// Whether the caller sent a bad token; otherwise the token may be good, but could not be checked.
+    #[must_use]
+    pub fn is_caller_fault(self) -> bool {
+        self != TokenError::Unverifiable
+    }
+}
+
+#[cfg(test)]
+mod tests;

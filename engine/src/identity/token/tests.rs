@@ -1,0 +1,155 @@
+//! Published signature vectors. Their payloads are no claims, so they are fed in below the claims.
+
+use super::super::verifier::{JwtSimpleVerifier, VerifierError};
+use super::*;
+use serde_json::{Value, json};
+
+const WYCHEPROOF: &str = include_str!("../../../tests/data/jwt/wycheproof_signature.json");
+const RFC7515: &str = include_str!("../../../tests/data/jwt/rfc7515_appendix_A.json");
+const RFC7520: &str = include_str!("../../../tests/data/jwt/cookbook_rs256.json");
+const RFC8037: &str = include_str!("../../../tests/data/jwt/cookbook_ed25519.json");
+
+/// jwt-simple says nothing of a signature over a payload that is no claims: it refuses the payload, after the
+/// signature. That it came so far is shown by the same text with a wrong signature, which is refused for the
+/// signature.
+struct AnyPayload;
+
+impl SignatureVerifier for AnyPayload {
+    fn verify(
+        &self,
+        algorithm: Algorithm,
+        key: &VerifyingKey,
+        signed_text: &[u8],
+        signature: &[u8],
+    ) -> Result<bool, VerifierError> {
+        let verdict = JwtSimpleVerifier.verify(algorithm, key, signed_text, signature);
+        if verdict != Err(VerifierError::Unreadable) {
+            return verdict;
+        }
+        let mut wrong = signature.to_vec();
+        wrong[signature.len() / 2] ^= 1;
+        assert_eq!(JwtSimpleVerifier.verify(algorithm, key, signed_text, &wrong), Ok(false));
+        Ok(true)
+    }
+}
+
+fn verifier_for(key: &Value) -> Option<TokenVerifier> {
+    let keys = KeySet::parse(&json!({ "keys": [key] }).to_string()).ok()?;
+    let provider = Provider {
+        name: "idp".into(),
+        issuer: "https://idp.test".into(),
+        audiences: vec!["here".into()],
+        algorithms: vec![Algorithm::RS256, Algorithm::ES256, Algorithm::EdDSA],
+        jwks: String::new(),
+        groups_claim: "groups".into(),
+        leeway_seconds: 0,
+    };
+    Some(TokenVerifier::new(&provider, keys))
+}
+
+fn signature_verdict(verifier: &TokenVerifier, token: &str) -> Result<(), TokenError> {
+    verifier.verify_signature(&Jws::parse(token.as_bytes())?, &AnyPayload)
+}
+
+fn public(key: &Value) -> Value {
+    let mut key = key.clone();
+    for name in ["d", "p", "q", "dp", "dq", "qi"] {
+        key.as_object_mut().unwrap().remove(name);
+    }
+    key
+}
+
+/// Algorithms of the vectors that are not supported yet: their keys are refused or skipped, so nothing
+/// verifies.
+const UNSUPPORTED: [&str; 10] =
+    ["HS256", "HS384", "HS512", "RS384", "RS512", "PS256", "PS384", "PS512", "ES384", "ES521"];
+
+#[test]
+fn wycheproof_signatures() {
+    let suite: Value = serde_json::from_str(WYCHEPROOF).unwrap();
+    let (mut valid, mut invalid, mut unsupported, mut other_use) = (0, 0, 0, 0);
+    for group in suite["testGroups"].as_array().unwrap() {
+        let key = group.get("public").unwrap_or(&group["private"]);
+        let verifier = verifier_for(key);
+        let is_supported = key["alg"].as_str().is_none_or(|algorithm| !UNSUPPORTED.contains(&algorithm));
+        for test in group["tests"].as_array().unwrap() {
+            let (name, expected) = (&test["comment"], test["result"].as_str().unwrap());
+            let Some(verifier) = &verifier else {
+                if is_supported {
+                    assert_eq!(expected, "invalid", "{name}: a good key was refused");
+                    other_use += 1;
+                } else {
+                    unsupported += 1;
+                }
+                continue;
+            };
+            assert!(is_supported, "{name}: a key for an unsupported algorithm was taken");
+            let verdict = signature_verdict(verifier, test["jws"].as_str().unwrap());
+            match expected {
+                "valid" => assert_eq!(verdict, Ok(()), "{} {name}", test["tcId"]),
+                _ => assert!(verdict.is_err(), "{} {name}", test["tcId"]),
+            }
+            assert_ne!(verdict, Err(TokenError::Unverifiable), "{} {name}", test["tcId"]);
+            *(if expected == "valid" { &mut valid } else { &mut invalid }) += 1;
+        }
+    }
+    assert_eq!((valid, invalid, unsupported, other_use), (10, 262, 125, 4));
+}
+
+#[test]
+fn rfc_examples() {
+    let rfc7515: Value = serde_json::from_str(RFC7515).unwrap();
+    let rfc7520: Value = serde_json::from_str(RFC7520).unwrap();
+    let rfc8037: Value = serde_json::from_str(RFC8037).unwrap();
+    let mut examples: Vec<(Value, String)> = rfc7515
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|example| ["RS256", "ES256"].contains(&example["alg"].as_str().unwrap()))
+        .map(|example| (public(&example["key"]), example["token"].as_str().unwrap().to_owned()))
+        .collect();
+    for example in [&rfc7520, &rfc8037] {
+        let compact = example["output"]["compact"].as_str().unwrap();
+        examples.push((public(&example["input"]["key"]), compact.to_owned()));
+    }
+    assert_eq!(examples.len(), 4);
+    for (key, token) in examples {
+        let verifier = verifier_for(&key).unwrap();
+        assert_eq!(signature_verdict(&verifier, &token), Ok(()));
+        let mut forged = token.clone().into_bytes();
+        let position = forged.len() - 6;
+        forged[position] = if forged[position] == b'A' { b'B' } else { b'A' };
+        let forged = String::from_utf8(forged).unwrap();
+        assert_eq!(signature_verdict(&verifier, &forged), Err(TokenError::Signature));
+    }
+}
+
+#[test]
+fn refusals_have_names_of_their_own() {
+    let all = [
+        TokenError::TooLong,
+        TokenError::Malformed,
+        TokenError::Algorithm,
+        TokenError::Type,
+        TokenError::Extension,
+        TokenError::KeyUnknown,
+        TokenError::KeyAmbiguous,
+        TokenError::KeyMismatch,
+        TokenError::Signature,
+        TokenError::Unverifiable,
+        TokenError::Claim,
+        TokenError::Bound,
+        TokenError::Issuer,
+        TokenError::Audience,
+        TokenError::Expired,
+        TokenError::NotYetValid,
+        TokenError::IssuedInFuture,
+        TokenError::Subject,
+        TokenError::Groups,
+    ];
+    let names: std::collections::BTreeSet<_> = all.iter().map(|error| error.reason()).collect();
+    assert_eq!(names.len(), all.len());
+    assert!(names.iter().all(|name| name.starts_with("token_")));
+    let not_the_callers: Vec<_> = all.iter().filter(|error| !error.is_caller_fault()).collect();
+    assert_eq!(not_the_callers, [&TokenError::Unverifiable]);
+}

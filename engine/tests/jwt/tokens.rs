@@ -1,0 +1,347 @@
+//! Headers, claims, times, spelling, keys: the edges of every check on a token.
+
+use super::*;
+use TokenError::{
+    Algorithm as BadAlgorithm, Audience, Bound, Claim, Expired, Extension, IssuedInFuture, Issuer,
+    KeyAmbiguous, KeyMismatch, KeyUnknown, Malformed, NotYetValid, Signature, Subject, TooLong, Type,
+    Unverifiable,
+};
+use std::cell::Cell;
+use veilwire_engine::identity::{SignatureVerifier, VerifierError, VerifyingKey};
+
+#[test]
+fn headers() {
+    let claims = standard_claims();
+    assert_eq!(verdict(&standard_header(), &claims).err(), None);
+    for (members, expected) in [
+        (r#""alg":"EdDSA","kid":"own""#, None),
+        (r#""alg":"EdDSA""#, None),
+        (r#""alg":"EdDSA","typ":"jwt""#, None),
+        (r#""alg":"EdDSA","typ":"application/jwt""#, None),
+        (r#""alg":"EdDSA","typ":"AT+JWT""#, None),
+        (r#""alg":"EdDSA","typ":"application/at+JWT""#, None),
+        (r#""alg":"EdDSA","typ":"""#, Some(Type)),
+        (r#""alg":"EdDSA","typ":"dpop+jwt""#, Some(Type)),
+        (r#""alg":"EdDSA","typ":"id_token+jwt""#, Some(Type)),
+        (r#""alg":"EdDSA","typ":"text/jwt""#, Some(Type)),
+        (r#""alg":"EdDSA","typ":null"#, Some(Malformed)),
+        (r#""alg":"EdDSA","typ":["JWT"]"#, Some(Malformed)),
+        // The key is good for EdDSA alone, whatever the token says.
+        (r#""alg":"eddsa""#, Some(BadAlgorithm)),
+        (r#""alg":"Ed25519""#, Some(BadAlgorithm)),
+        (r#""alg":"none""#, Some(BadAlgorithm)),
+        (r#""alg":"HS256","kid":"own""#, Some(BadAlgorithm)),
+        (r#""alg":"RS256","kid":"own""#, Some(KeyMismatch)),
+        (r#""alg":"ES256","kid":"own""#, Some(KeyMismatch)),
+        (r#""alg":"RS256""#, Some(KeyUnknown)),
+        (r#""alg":["EdDSA"]"#, Some(Malformed)),
+        (r#""kid":"own""#, Some(Malformed)),
+        (r#""alg":"EdDSA","alg":"EdDSA""#, Some(Malformed)),
+        (r#""alg":"EdDSA","\u0061lg":"none""#, Some(Malformed)),
+        (r#""alg":"EdDSA","kid":"own","kid":"own""#, Some(Malformed)),
+        (r#""alg":"EdDSA","kid":"OWN""#, Some(KeyUnknown)),
+        (r#""alg":"EdDSA","kid":"own ""#, Some(KeyUnknown)),
+        (r#""alg":"EdDSA","crit":["b64"],"b64":true"#, Some(Extension)),
+        (r#""alg":"EdDSA","b64":true"#, Some(Extension)),
+        (r#""alg":"EdDSA","crit":null"#, Some(Extension)),
+        (r#""alg":"EdDSA","salt":"AAAA""#, Some(Extension)),
+        (r#""alg":"EdDSA","jwk":{"kty":"OKP"}"#, Some(Extension)),
+        (r#""alg":"EdDSA","jwk":"own""#, Some(Extension)),
+        // Carried along, never used.
+        (r#""alg":"EdDSA","jku":"https://keys.example/","x5u":"https://keys.example/c.pem""#, None),
+        (r#""alg":"EdDSA","x5c":["MIIB"],"x5t":"AAAA","x5t#S256":"AAAA","cty":"JWT""#, None),
+        (r#""alg":"EdDSA","unheard-of":{"a":[1,2,3]}"#, None),
+        (r#""alg":"EdDSA","jku":1"#, Some(Malformed)),
+        (r#""alg":"EdDSA","x5c":"MIIB""#, Some(Malformed)),
+        (r#""alg":"EdDSA","x5c":[1]"#, Some(Malformed)),
+        (r#""alg":"EdDSA","x5t":null"#, Some(Malformed)),
+        (r#""alg":"EdDSA","cty":{}"#, Some(Malformed)),
+    ] {
+        let header = format!("{{{members}}}");
+        assert_eq!(verdict(&header, &claims).err(), expected, "{header}");
+    }
+    for header in
+        ["", "null", "[]", "\"EdDSA\"", "{} {}", "{\"alg\":\"EdDSA\"}x", "\u{feff}{\"alg\":\"EdDSA\"}"]
+    {
+        assert_eq!(verdict(header, &claims), Err(Malformed), "{header}");
+    }
+}
+
+#[test]
+fn required_claims_and_their_types() {
+    let required = ["iss", "sub", "aud", "exp"];
+    for name in required {
+        assert_eq!(claim_verdict(name, Value::Null), Some(Claim), "{name}");
+    }
+    for name in ["iat", "nbf", "groups"] {
+        assert_eq!(claim_verdict(name, Value::Null), None, "{name}");
+    }
+    for name in ["iss", "sub", "jti", "nonce"] {
+        for value in [json!(1), json!(["alice"]), json!({}), json!(true)] {
+            assert_eq!(claim_verdict(name, value), Some(Claim), "{name}");
+        }
+        let null = standard_claims().replacen('{', &format!("{{\"{name}\":null,"), 1);
+        assert!(verdict(&standard_header(), &null).is_err(), "{name}");
+    }
+    for value in
+        [json!("4000000000"), json!([4_000_000_000_u64]), json!({}), json!(true), json!(-1), json!(1e300)]
+    {
+        for name in ["exp", "nbf", "iat"] {
+            assert_eq!(claim_verdict(name, value.clone()), Some(Claim), "{name}: {value}");
+        }
+    }
+    assert_eq!(claim_verdict("exp", json!(253_402_300_799_u64)), None);
+    assert_eq!(claim_verdict("exp", json!(253_402_300_800_u64)), Some(Claim));
+    assert_eq!(claim_verdict("exp", json!(u64::MAX)), Some(Claim));
+    assert_eq!(claim_verdict("jti", json!("unique")), None);
+    assert_eq!(claim_verdict("nonce", json!("once")), None);
+}
+
+#[test]
+fn issuer_and_audience_are_compared_byte_for_byte() {
+    for issuer in ["https://idp.test/", "HTTPS://idp.test", "https://idp.test ", "https://idp", "", "*"] {
+        assert_eq!(claim_verdict("iss", json!(issuer)), Some(Issuer), "{issuer}");
+    }
+    for (audience, expected) in [
+        (json!("other-gateway"), None),
+        (json!(["a", "envoy-gateway"]), None),
+        (json!("Envoy-Gateway"), Some(Audience)),
+        (json!("envoy-gatewa"), Some(Audience)),
+        (json!("envoy-gateway,a"), Some(Audience)),
+        (json!(""), Some(Audience)),
+        (json!([]), Some(Audience)),
+        (json!([["envoy-gateway"]]), Some(Claim)),
+        (json!(["envoy-gateway", 1]), Some(Claim)),
+        (json!({ "envoy-gateway": true }), Some(Claim)),
+    ] {
+        assert_eq!(claim_verdict("aud", audience.clone()), expected, "{audience}");
+    }
+}
+
+#[test]
+fn leeway_ends_to_the_millisecond() {
+    let at = |changes: &[(&str, Value)], now: Timestamp| {
+        verify_with(&own_provider(), &signed(&standard_header(), &claims_with(changes)), now).err()
+    };
+    let expires = NOW + 60;
+    let last = seconds(expires + u64::from(LEEWAY));
+    assert_eq!(at(&[], Timestamp(last.0 - 1)), None);
+    assert_eq!(at(&[], last), Some(Expired));
+    // The first moment that `nbf` and `iat` allow is `leeway` before.
+    for (name, error) in [("nbf", NotYetValid), ("iat", IssuedInFuture)] {
+        let first = seconds(NOW + 20 - u64::from(LEEWAY));
+        let changes = [("iat", Value::Null), ("nbf", Value::Null), (name, json!(NOW + 20))];
+        assert_eq!(at(&changes, first), None, "{name}");
+        assert_eq!(at(&changes, Timestamp(first.0 - 1)), Some(error), "{name}");
+        // Fractions never make a token valid for longer.
+        let changes = [("iat", Value::Null), ("nbf", Value::Null), (name, json!((NOW + 20) as f64 + 0.25))];
+        assert_eq!(at(&changes, first), Some(error), "{name}");
+        assert_eq!(at(&changes, first.saturating_add_millis(250)), None, "{name}");
+    }
+    let fraction = [("exp", json!(expires as f64 + 0.5))];
+    assert_eq!(at(&fraction, last.saturating_add_millis(499)), None);
+    assert_eq!(at(&fraction, last.saturating_add_millis(500)), Some(Expired));
+
+    let mut strict = own_provider();
+    strict.leeway_seconds = 0;
+    let token = signed(&standard_header(), &standard_claims());
+    assert_eq!(verify_with(&strict, &token, seconds(expires)).err(), Some(Expired));
+    assert_eq!(verify_with(&strict, &token, Timestamp(seconds(expires).0 - 1)).err(), None);
+    // Clocks at the ends of time wrap nothing.
+    assert_eq!(at(&[], Timestamp(0)), Some(NotYetValid));
+    assert_eq!(at(&[], Timestamp(u64::MAX)), Some(Expired));
+    let mut lenient = own_provider();
+    lenient.leeway_seconds = u32::MAX;
+    assert_eq!(verify_with(&lenient, &token, Timestamp(0)).err(), None);
+}
+
+#[test]
+fn subjects() {
+    for (subject, expected) in [
+        ("a", None),
+        ("日本 \u{1f600}", None),
+        ("", Some(Subject)),
+        ("alice\r\nx-admin: 1", Some(Subject)),
+        ("alice\0", Some(Subject)),
+        ("alice\u{1b}[2J", Some(Subject)),
+        ("alice\u{85}", Some(Subject)),
+    ] {
+        assert_eq!(claim_verdict("sub", json!(subject)), expected, "{subject:?}");
+    }
+    assert_eq!(claim_verdict("sub", json!("a".repeat(1024))), None);
+    assert_eq!(claim_verdict("sub", json!("a".repeat(1025))), Some(Subject));
+}
+
+#[test]
+fn bound_tokens_are_no_bearer_tokens() {
+    assert_eq!(claim_verdict("cnf", json!({ "x5t#S256": "AAAA" })), Some(Bound));
+    assert_eq!(claim_verdict("cnf", json!({ "jkt": "AAAA" })), Some(Bound));
+}
+
+#[test]
+fn payloads_have_one_reading() {
+    let nested = |depth: usize| {
+        standard_claims().replacen('{', &format!("{{\"x\":{}1{},", "[".repeat(depth), "]".repeat(depth)), 1)
+    };
+    assert_eq!(verdict(&standard_header(), &nested(31)).err(), None);
+    assert_eq!(verdict(&standard_header(), &nested(32)), Err(Malformed));
+    assert_eq!(verdict(&standard_header(), &nested(5000)), Err(Malformed));
+    for members in [
+        r#""sub":"root","#,
+        r#""\u0073ub":"root","#,
+        r#""x":{"a":1,"a":1},"#,
+        r#""x":[{"y":{"a":1,"b":2,"\u0061":1}}],"#,
+        r#""x":"\udc00","#,
+        r#""x":1e400,"#,
+        r#""x":Infinity,"#,
+        r#"// comment"#,
+        "\u{0},",
+    ] {
+        let claims = standard_claims().replacen('{', &format!("{{{members}"), 1);
+        assert_eq!(verdict(&standard_header(), &claims), Err(Malformed), "{members}");
+    }
+    for payload in ["", "null", "[]", "foo", "\"a\""] {
+        assert_eq!(verdict(&standard_header(), payload), Err(Malformed), "{payload}");
+    }
+}
+
+#[test]
+fn long_tokens_are_refused_before_they_are_read() {
+    let padded =
+        |length: usize| signed(&standard_header(), &claims_with(&[("pad", json!("x".repeat(length)))]));
+    let token = padded(11_800);
+    assert!(token.len() < 16 * 1024 && token.len() > 15 * 1024);
+    assert_eq!(verify_with(&own_provider(), &token, seconds(NOW)).err(), None);
+    assert_eq!(verify_with(&own_provider(), &padded(12_300), seconds(NOW)).err(), Some(TooLong));
+    let header = |length: usize| format!(r#"{{"alg":"EdDSA","pad":"{}"}}"#, "x".repeat(length));
+    assert_eq!(verdict(&header(6000), &standard_claims()).err(), None);
+    assert_eq!(verdict(&header(6200), &standard_claims()), Err(TooLong));
+    let dots = ".".repeat(2_000_000);
+    assert_eq!(verify_with(&own_provider(), &dots, seconds(NOW)).err(), Some(TooLong));
+}
+
+#[test]
+fn base64_has_one_spelling() {
+    let token = signed(&standard_header(), &standard_claims());
+    let parts: Vec<&str> = token.split('.').collect();
+    let joined = |parts: &[&str]| parts.join(".");
+    for changed in [
+        joined(&[parts[0], parts[1]]),
+        joined(&[parts[0], parts[1], parts[2], ""]),
+        joined(&[parts[0], parts[1], parts[2], parts[2], parts[2]]),
+        joined(&["", parts[1], parts[2]]),
+        joined(&[parts[0], "", parts[2]]),
+        format!("{token}="),
+        format!("{token}=="),
+        format!("{token}\n"),
+        format!(" {token}"),
+        token.replacen('.', ".\n", 1),
+        format!("{token}."),
+        format!(".{token}"),
+    ] {
+        assert_eq!(
+            verify_with(&own_provider(), &changed, seconds(NOW)).err(),
+            Some(Malformed),
+            "{changed:?}"
+        );
+    }
+    // The 86th character of 64 bytes holds four bits that must be zero.
+    let (head, last) = token.split_at(token.len() - 1);
+    let same_bits = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+    let group = same_bits.find(last).unwrap() / 16 * 16;
+    for (index, character) in same_bits.chars().enumerate() {
+        let verdict = verify_with(&own_provider(), &format!("{head}{character}"), seconds(NOW)).err();
+        let expected = match index {
+            _ if index % 16 != 0 => Some(Malformed),
+            _ if index == group => None,
+            _ => Some(Signature),
+        };
+        assert_eq!(verdict, expected, "{character}");
+    }
+    // An empty signature is well-formed and wrong.
+    let unsigned = joined(&[parts[0], parts[1], ""]);
+    assert_eq!(verify_with(&own_provider(), &unsigned, seconds(NOW)).err(), Some(Signature));
+}
+
+// === Keys and algorithms ===
+
+#[test]
+fn tokens_without_key_id_need_exactly_one_key() {
+    let mut provider = own_provider();
+    let token = signed(r#"{"alg":"EdDSA"}"#, &standard_claims());
+    provider.jwks = json!({ "keys": [own_key("a"), own_key("b")] }).to_string();
+    assert_eq!(verify_with(&provider, &token, seconds(NOW)).err(), Some(KeyAmbiguous));
+    let named = signed(r#"{"alg":"EdDSA","kid":"b"}"#, &standard_claims());
+    assert_eq!(verify_with(&provider, &named, seconds(NOW)).err(), None);
+    // A key for another algorithm is no alternative.
+    let rsa = serde_json::from_str::<Value>(ATTACKS_JWKS).unwrap()["keys"][0].clone();
+    provider.jwks = json!({ "keys": [rsa, own_key("a")] }).to_string();
+    assert_eq!(verify_with(&provider, &token, seconds(NOW)).err(), None);
+}
+
+#[test]
+fn algorithms_that_the_provider_does_not_name_are_refused() {
+    let mut provider = own_provider();
+    provider.algorithms = vec![Algorithm::RS256, Algorithm::ES256];
+    let token = signed(&standard_header(), &standard_claims());
+    assert_eq!(verify_with(&provider, &token, seconds(NOW)).err(), Some(BadAlgorithm));
+}
+
+/// A verifier that counts how often it is asked, and says what it is told to.
+struct Told(Result<bool, VerifierError>, Cell<u32>);
+
+impl SignatureVerifier for Told {
+    fn verify(
+        &self,
+        algorithm: Algorithm,
+        key: &VerifyingKey,
+        text: &[u8],
+        signature: &[u8],
+    ) -> Result<bool, VerifierError> {
+        assert_eq!(key.algorithm(), algorithm);
+        assert_eq!(key.signature_length(), signature.len());
+        assert_eq!(text.iter().filter(|byte| **byte == b'.').count(), 1);
+        self.1.set(self.1.get() + 1);
+        self.0
+    }
+}
+
+#[test]
+fn the_verifier_is_asked_last_and_believed_only_when_it_says_yes() {
+    let tokens = TokenVerifier::new(&own_provider(), KeySet::parse(&own_jwks()).unwrap());
+    let ask = |token: &str, says| {
+        let told = Told(says, Cell::new(0));
+        let verdict = tokens.verify(token.as_bytes(), seconds(NOW), &told);
+        (verdict.err(), told.1.get())
+    };
+    let token = signed(&standard_header(), &standard_claims());
+    assert_eq!(ask(&token, Ok(true)), (None, 1));
+    assert_eq!(ask(&token, Ok(false)), (Some(Signature), 1));
+    for error in [VerifierError::KeyMismatch, VerifierError::Unreadable, VerifierError::Failed] {
+        assert_eq!(ask(&token, Err(error)), (Some(Unverifiable), 1));
+        assert!(!Unverifiable.is_caller_fault());
+    }
+    // A good signature does not make expired claims good, and bad claims are no reason before the signature.
+    let expired = signed(&standard_header(), &claims_with(&[("exp", json!(1))]));
+    assert_eq!(ask(&expired, Ok(true)), (Some(Expired), 1));
+    assert_eq!(ask(&expired, Ok(false)), (Some(Signature), 1));
+    // Wrong lengths are refused without asking.
+    let text = signed_text(&standard_header(), &standard_claims());
+    for length in [0, 1, 63, 65, 128, 256] {
+        let token = format!("{text}.{}", URL_SAFE_NO_PAD.encode(vec![7; length]));
+        assert_eq!(ask(&token, Ok(true)), (Some(Signature), 0), "{length}");
+    }
+    let rsa = TokenVerifier::new(&provider(ATTACKS_JWKS), KeySet::parse(ATTACKS_JWKS).unwrap());
+    for (header, lengths) in [
+        (r#"{"alg":"RS256","kid":"rs-1"}"#, [0, 255, 257, 512]),
+        (r#"{"alg":"ES256","kid":"es-1"}"#, [0, 63, 65, 72]),
+    ] {
+        for length in lengths {
+            let text = signed_text(header, &standard_claims());
+            let token = format!("{text}.{}", URL_SAFE_NO_PAD.encode(vec![7; length]));
+            let told = Told(Ok(true), Cell::new(0));
+            assert_eq!(rsa.verify(token.as_bytes(), seconds(NOW), &told).err(), Some(Signature));
+            assert_eq!(told.1.get(), 0);
+        }
+    }
+}

@@ -2,6 +2,8 @@
 
 use super::super::verifier::{JwtSimpleVerifier, VerifierError};
 use super::*;
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
 
 const WYCHEPROOF: &str = include_str!("../../../tests/data/jwt/wycheproof_signature.json");
@@ -122,6 +124,56 @@ fn rfc_examples() {
         let forged = String::from_utf8(forged).unwrap();
         assert_eq!(signature_verdict(&verifier, &forged), Err(TokenError::Signature));
     }
+}
+
+/// To careless arithmetic a number plus the modulus is the same number: callers could respell a token.
+#[test]
+fn signatures_have_one_form() {
+    let suite: Value = serde_json::from_str(WYCHEPROOF).unwrap();
+    let mut respelt = 0;
+    for group in suite["testGroups"].as_array().unwrap() {
+        let Some(verifier) = group.get("public").and_then(verifier_for) else { continue };
+        let Some(modulus) = group["public"]["n"].as_str() else { continue };
+        let modulus = URL_SAFE_NO_PAD.decode(modulus).unwrap();
+        for test in group["tests"].as_array().unwrap().iter().filter(|test| test["result"] == "valid") {
+            let token = test["jws"].as_str().unwrap();
+            assert_eq!(signature_verdict(&verifier, token), Ok(()));
+            let (text, signature) = token.rsplit_once('.').unwrap();
+            let signature = URL_SAFE_NO_PAD.decode(signature).unwrap();
+            let Some(sum) = sum(&signature, &modulus) else { continue };
+            let token = format!("{text}.{}", URL_SAFE_NO_PAD.encode(sum));
+            assert_eq!(signature_verdict(&verifier, &token), Err(TokenError::Signature));
+            respelt += 1;
+        }
+    }
+    assert!(respelt >= 2, "{respelt}");
+
+    // RFC 8032 section 5.1.7: the second half, little-endian, must be below the order of the group.
+    let example: Value = serde_json::from_str(RFC8037).unwrap();
+    let verifier = verifier_for(&public(&example["input"]["key"])).unwrap();
+    let (text, signature) = example["output"]["compact"].as_str().unwrap().rsplit_once('.').unwrap();
+    let signature = URL_SAFE_NO_PAD.decode(signature).unwrap();
+    let (point, scalar) = signature.split_at(32);
+    let order =
+        b"\x10\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\x14\xde\xf9\xde\xa2\xf7\x9c\xd6\x58\x12\x63\x1a\x5c\xf5\xd3\xed";
+    let scalar: Vec<u8> = scalar.iter().rev().copied().collect();
+    let respelt: Vec<u8> = sum(&scalar, order).unwrap().into_iter().rev().collect();
+    let token = format!("{text}.{}", URL_SAFE_NO_PAD.encode([point, &respelt].concat()));
+    assert_eq!(signature_verdict(&verifier, &token), Err(TokenError::Signature));
+}
+
+/// The sum of two big-endian numbers of one length, if it has that length.
+fn sum(left: &[u8], right: &[u8]) -> Option<Vec<u8>> {
+    assert_eq!(left.len(), right.len());
+    let mut carry = 0;
+    let mut digits = Vec::new();
+    for (left, right) in left.iter().zip(right).rev() {
+        let digit = u16::from(*left) + u16::from(*right) + carry;
+        digits.push((digit % 256) as u8);
+        carry = digit / 256;
+    }
+    digits.reverse();
+    (carry == 0).then_some(digits)
 }
 
 #[test]

@@ -68,7 +68,8 @@ impl ApprovalRequest {
             subject: &'a str,
             expires: String,
         }
-        let question = Question { digest: &self.digest, subject: &self.subject, expires: self.expires.to_rfc3339() };
+        let question =
+            Question { digest: &self.digest, subject: &self.subject, expires: self.expires.to_rfc3339() };
         serde_json::to_vec(&question).unwrap_or_default()
     }
 

@@ -168,7 +168,11 @@ impl AuditEvent {
     pub fn finding_count(&self) -> u64 {
         [&self.request, &self.response]
             .iter()
-            .map(|side| side.findings.iter().fold(side.more_findings, |sum, finding| sum.saturating_add(finding.count)))
+            .map(|side| {
+                side.findings
+                    .iter()
+                    .fold(side.more_findings, |sum, finding| sum.saturating_add(finding.count))
+            })
             .fold(0, u64::saturating_add)
     }
 
@@ -191,8 +195,17 @@ impl AuditEvent {
         let model = policy.model();
         self.caller = Some(Caller {
             subject: identity.subject.clone(),
-            provider: model.providers.get(identity.provider.index()).map(|p| p.name.clone()).unwrap_or_default(),
-            groups: identity.groups.iter().filter_map(|id| model.groups.get(id.index())).map(|g| g.name.clone()).collect(),
+            provider: model
+                .providers
+                .get(identity.provider.index())
+                .map(|p| p.name.clone())
+                .unwrap_or_default(),
+            groups: identity
+                .groups
+                .iter()
+                .filter_map(|id| model.groups.get(id.index()))
+                .map(|g| g.name.clone())
+                .collect(),
         });
     }
 
@@ -210,8 +223,10 @@ impl AuditEvent {
         if self.refusal.is_some() {
             return;
         }
-        // A refusal after `allow` refuses content, it does not take the decision back.
-        if self.decision == Verb::None {
+        // A refusal after `allow` refuses content and does not take the decision back, unless the request never went on.
+        let withdrawn =
+            direction == Direction::Request && matches!(denial.reason, Reason::RouteMismatch | Reason::Host);
+        if self.decision == Verb::None || withdrawn {
             self.decision = Verb::Deny;
             self.rules = match denial.reason {
                 Reason::Default => vec!["default".to_owned()],
@@ -244,7 +259,10 @@ impl AuditEvent {
         side.more_findings = side.more_findings.saturating_add(findings.overflow());
         side.findings.extend(findings.iter().map(|finding| {
             let detector = finding.detector().and_then(|id| model.detectors.get(id.index()));
-            let tag = detector.map(|detector| detector.tag).or(finding.tag()).and_then(|id| model.tags.get(id.index()));
+            let tag = detector
+                .map(|detector| detector.tag)
+                .or(finding.tag())
+                .and_then(|id| model.tags.get(id.index()));
             FindingRecord {
                 mask: model.masks.get(finding.mask.index()).map(|mask| mask.name.clone()).unwrap_or_default(),
                 detector: detector.map(|detector| detector.name.clone()),

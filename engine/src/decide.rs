@@ -87,9 +87,10 @@ fn matches(route: &Route, host: &str, facts: &Facts<'_>) -> bool {
         && (route.methods.is_empty() || route.methods.iter().any(|method| method == facts.method))
         && match &route.path {
             RoutePath::Exact(path) => path == facts.path,
-            RoutePath::Below(prefix) => {
-                facts.path.strip_prefix(prefix.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
-            }
+            RoutePath::Below(prefix) => facts
+                .path
+                .strip_prefix(prefix.as_str())
+                .is_some_and(|rest| rest.is_empty() || rest.starts_with('/')),
         }
 }
 
@@ -107,9 +108,14 @@ mod tests {
 
     #[test]
     fn ports_are_not_part_of_a_host() {
-        for (authority, host) in
-            [("a.b", "a.b"), ("a.b:443", "a.b"), ("[::1]:8443", "[::1]"), ("[::1]", "[::1]"), ("a:", "a:"), ("", "")]
-        {
+        for (authority, host) in [
+            ("a.b", "a.b"),
+            ("a.b:443", "a.b"),
+            ("[::1]:8443", "[::1]"),
+            ("[::1]", "[::1]"),
+            ("a:", "a:"),
+            ("", ""),
+        ] {
             assert_eq!(host_without_port(authority), host);
         }
     }

@@ -29,7 +29,12 @@ pub struct Permit {
 
 impl Permit {
     /// Only `decide.rs` calls this; see `ARCHITECTURE.md`, invariants.
-    pub(crate) fn issue(_: crate::decide::Issuer, route: RouteId, rules: Vec<RuleId>, masks: Vec<MaskId>) -> Self {
+    pub(crate) fn issue(
+        _: crate::decide::Issuer,
+        route: RouteId,
+        rules: Vec<RuleId>,
+        masks: Vec<MaskId>,
+    ) -> Self {
         Permit { route, rules, masks }
     }
 
@@ -143,12 +148,15 @@ impl Reason {
             (Reason::Unauthenticated(_), _) => 401,
             (Reason::Downstream(_) | Reason::Rule | Reason::Default | Reason::RouteMismatch, _)
             | (Reason::ApprovalDenied, _) => 403,
-            (Reason::Malformed, _) => 400,
+            (Reason::Malformed, Direction::Request) => 400,
             (Reason::ApprovalUnavailable | Reason::Host | Reason::UpstreamUnavailable, _) => 503,
             (Reason::Upstream(_) | Reason::PartialContent, _) | (_, Direction::Response) => 502,
             (Reason::ContentType | Reason::ContentEncoding, Direction::Request) => 415,
             // RFC 9110: content that breaks a limit, and content that is not what it says.
-            (Reason::Content(MaskError::TooDeep | MaskError::Budget | MaskError::Overflow), Direction::Request) => 413,
+            (
+                Reason::Content(MaskError::TooDeep | MaskError::Budget | MaskError::Overflow),
+                Direction::Request,
+            ) => 413,
             (Reason::Content(MaskError::InvalidJson | MaskError::Truncated), Direction::Request) => 400,
             (Reason::Content(_), Direction::Request) => 415,
         }

@@ -4,7 +4,9 @@
 //! seen, what was written back and how a refused response is cut in two callbacks is known here and nowhere else.
 
 use crate::decision::Direction;
-use crate::exchange::{BodyStep, CalloutId, CalloutReply, Event, Exchange, RequestHead, ResponseHead, Source, Step};
+use crate::exchange::{
+    BodyStep, CalloutId, CalloutReply, Event, Exchange, RequestHead, ResponseHead, Source, Step,
+};
 use crate::host::{HeadEdits, Host, HostError, HostVerifier, Side};
 use crate::policy::Policy;
 use crate::time::Timestamp;
@@ -101,7 +103,9 @@ impl Driver {
             return self.fail_closed(host, Direction::Response);
         };
         let source = match host.property(&["response", "code_details"]) {
-            Ok(Some(details)) if details == b"via_upstream" => Source::Upstream(transport_facts(host, &UPSTREAM)),
+            Ok(Some(details)) if details == b"via_upstream" => {
+                Source::Upstream(transport_facts(host, &UPSTREAM))
+            }
             _ => Source::Proxy,
         };
         let mut edits = HeadEdits::default();
@@ -133,9 +137,10 @@ impl Driver {
         }
         let window = self.window(direction);
         let (safe, seen) = (window.safe, window.seen);
-        let (Ok(kept), Ok(chunk)) =
-            (read(host, side(direction), 0, safe), read(host, side(direction), safe.saturating_add(seen), size))
-        else {
+        let (Ok(kept), Ok(chunk)) = (
+            read(host, side(direction), 0, safe),
+            read(host, side(direction), safe.saturating_add(seen), size),
+        ) else {
             return self.fail_closed(host, direction);
         };
         let mut out = kept;
@@ -362,8 +367,12 @@ impl Driver {
                 Event::CalloutWanted { id, cluster, request } => match host.call(&cluster, &request) {
                     Ok(token) => self.callouts.push((token, id)),
                     Err(HostError) => {
-                        let step =
-                            self.exchange.callout_reply(id, CalloutReply::Failed, &mut HeadEdits::default(), host.now());
+                        let step = self.exchange.callout_reply(
+                            id,
+                            CalloutReply::Failed,
+                            &mut HeadEdits::default(),
+                            host.now(),
+                        );
                         let _ = self.carry_out(host, step, &HeadEdits::default());
                     }
                 },
@@ -457,7 +466,8 @@ fn transport_facts<H: Host>(host: &H, names: &FactNames) -> TransportFacts {
     };
     TransportFacts {
         version: fact("tls_version"),
-        mtls: names.mtls && matches!(host.property(&[names.root, "mtls"]), Ok(Some(flag)) if flag.first() == Some(&1)),
+        mtls: names.mtls
+            && matches!(host.property(&[names.root, "mtls"]), Ok(Some(flag)) if flag.first() == Some(&1)),
         peer: (peer != Peer::default()).then_some(peer),
     }
 }

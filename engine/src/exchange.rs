@@ -109,7 +109,9 @@ impl Exchange {
         };
         let start = out.len();
         match masker.write(chunk, out) {
-            Ok(()) if !masker.ambiguous_tail().is_empty() => BodyStep::WriteBack { tail: masker.ambiguous_tail().to_vec() },
+            Ok(()) if !masker.ambiguous_tail().is_empty() => {
+                BodyStep::WriteBack { tail: masker.ambiguous_tail().to_vec() }
+            }
             Ok(()) if out.get(start..) == Some(chunk) => BodyStep::Pass,
             Ok(()) => BodyStep::Emit,
             Err(error) => {
@@ -148,7 +150,13 @@ impl Exchange {
     }
 
     /// The answer to a callout. `edits` are for the request's head, to be made before it is resumed.
-    pub fn callout_reply(&mut self, id: CalloutId, reply: CalloutReply<'_>, edits: &mut HeadEdits, now: Timestamp) -> Step {
+    pub fn callout_reply(
+        &mut self,
+        id: CalloutId,
+        reply: CalloutReply<'_>,
+        edits: &mut HeadEdits,
+        now: Timestamp,
+    ) -> Step {
         let held = match std::mem::replace(&mut self.state, State::Done) {
             State::AwaitApproval(held) if held.callout == id => held,
             other => {
@@ -226,7 +234,8 @@ impl Exchange {
 
     /// The end of the exchange, whatever the reason. Queues the audit event.
     pub fn finish(&mut self) {
-        let complete = matches!((&self.request, &self.response), (Leg::Pass | Leg::Ended, Leg::Pass | Leg::Ended));
+        let complete =
+            matches!((&self.request, &self.response), (Leg::Pass | Leg::Ended, Leg::Pass | Leg::Ended));
         for direction in [Direction::Request, Direction::Response] {
             if let Leg::Mask(masker) = std::mem::take(self.leg_mut(direction)) {
                 self.audit.found(&self.policy, direction, masker.findings());
@@ -275,14 +284,24 @@ impl Exchange {
         self.refuse(direction, error, event, out)
     }
 
-    fn refuse(&mut self, direction: Direction, error: MaskError, event: Option<Vec<u8>>, out: &mut Vec<u8>) -> BodyStep {
+    fn refuse(
+        &mut self,
+        direction: Direction,
+        error: MaskError,
+        event: Option<Vec<u8>>,
+        out: &mut Vec<u8>,
+    ) -> BodyStep {
         let reason = Reason::Content(error);
         self.close();
         self.audit.refused(&self.policy, direction, &Denial::because(reason));
         match direction {
-            Direction::Request => {
-                BodyStep::Reply(LocalReply::problem(reason, direction, &self.policy, &[], &self.audit.request_id))
-            }
+            Direction::Request => BodyStep::Reply(LocalReply::problem(
+                reason,
+                direction,
+                &self.policy,
+                &[],
+                &self.audit.request_id,
+            )),
             Direction::Response => {
                 out.extend(event.into_iter().flatten());
                 BodyStep::Cut

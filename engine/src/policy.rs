@@ -83,7 +83,10 @@ impl Policy {
         check_limits(&model.limits)?;
         for (index, tag) in model.tags.iter().enumerate() {
             let Replacement::Placeholder(text) = &tag.replacement;
-            if text.is_empty() || text.len() > 64 || !text.bytes().all(|b| matches!(b, b' '..=b'~') && !matches!(b, b'"' | b'\\')) {
+            if text.is_empty()
+                || text.len() > 64
+                || !text.bytes().all(|b| matches!(b, b' '..=b'~') && !matches!(b, b'"' | b'\\'))
+            {
                 return Err(InvalidPolicy::Placeholder(u16::try_from(index).unwrap_or(u16::MAX)));
             }
         }
@@ -172,7 +175,12 @@ impl Policy {
     ///
     /// # Errors
     /// The masks cannot be carried out on this content.
-    pub fn plan(&self, masks: &[MaskId], route: RouteId, direction: Direction) -> Result<Option<Arc<MaskPlan>>, InvalidPlan> {
+    pub fn plan(
+        &self,
+        masks: &[MaskId],
+        route: RouteId,
+        direction: Direction,
+    ) -> Result<Option<Arc<MaskPlan>>, InvalidPlan> {
         let key = (masks.to_vec(), route, direction == Direction::Request);
         let mut plans = self.plans.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(plan) = plans.get(&key) {
@@ -185,7 +193,12 @@ impl Policy {
         Ok((!plan.is_idle()).then_some(plan))
     }
 
-    fn build_plan(&self, masks: &[MaskId], route: RouteId, direction: Direction) -> Result<MaskPlan, InvalidPlan> {
+    fn build_plan(
+        &self,
+        masks: &[MaskId],
+        route: RouteId,
+        direction: Direction,
+    ) -> Result<MaskPlan, InvalidPlan> {
         let route = self.route(route).ok_or(InvalidPlan::Dangling)?;
         let content = match route.content {
             Some(id) => Some(self.model.contents.get(id.index()).ok_or(InvalidPlan::Dangling)?),

@@ -22,10 +22,14 @@ const STRUCT_TYPE: &str = "type.googleapis.com/google.protobuf.Struct";
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Phase {
     RequestHead,
-    RequestBody { size: usize },
+    RequestBody {
+        size: usize,
+    },
     RequestTrailers,
     ResponseHead,
-    ResponseBody { size: usize },
+    ResponseBody {
+        size: usize,
+    },
     ResponseTrailers,
     /// A callout was answered while the request's head is paused.
     Callout,
@@ -71,7 +75,9 @@ impl<'a> EnvoyHost<'a> {
         let status = std::str::from_utf8(status).ok()?.parse().ok()?;
         let body = match body {
             0 => Vec::new(),
-            size => hostcalls::get_buffer(BufferType::HttpCallResponseBody, 0, size).ok()?.unwrap_or_default(),
+            size => {
+                hostcalls::get_buffer(BufferType::HttpCallResponseBody, 0, size).ok()?.unwrap_or_default()
+            }
         };
         Some((status, body))
     }
@@ -79,7 +85,9 @@ impl<'a> EnvoyHost<'a> {
     /// The header map of a side, if this phase has it.
     fn map(&self, side: Side) -> Result<MapType, HostError> {
         match (side, self.phase) {
-            (Side::Request, Phase::RequestHead | Phase::Callout | Phase::Woken) => Ok(MapType::HttpRequestHeaders),
+            (Side::Request, Phase::RequestHead | Phase::Callout | Phase::Woken) => {
+                Ok(MapType::HttpRequestHeaders)
+            }
             (Side::RequestTrailers, Phase::RequestTrailers) => Ok(MapType::HttpRequestTrailers),
             (Side::Response, Phase::ResponseHead) => Ok(MapType::HttpResponseHeaders),
             (Side::ResponseTrailers, Phase::ResponseTrailers) => Ok(MapType::HttpResponseTrailers),
@@ -152,7 +160,8 @@ impl Host for EnvoyHost<'_> {
             ("content-type", "application/json"),
         ];
         let timeout = Duration::from_millis(request.timeout_ms);
-        hostcalls::dispatch_http_call(cluster, headers, Some(&request.body), Vec::new(), timeout).map_err(|_| HostError)
+        hostcalls::dispatch_http_call(cluster, headers, Some(&request.body), Vec::new(), timeout)
+            .map_err(|_| HostError)
     }
 
     fn reply(&mut self, reply: &LocalReply) -> Result<(), HostError> {
@@ -198,7 +207,13 @@ impl Host for EnvoyHost<'_> {
         self.shared.wake(self.context_id, at);
     }
 
-    fn verify(&self, algorithm: Algorithm, key: &VerifyingKey, signed_text: &[u8], signature: &[u8]) -> Result<bool, VerifierError> {
+    fn verify(
+        &self,
+        algorithm: Algorithm,
+        key: &VerifyingKey,
+        signed_text: &[u8],
+        signature: &[u8],
+    ) -> Result<bool, VerifierError> {
         JwtSimpleVerifier.verify(algorithm, key, signed_text, signature)
     }
 
@@ -257,6 +272,9 @@ pub(crate) fn declare_audit() {
     }
     arguments.extend_from_slice(&[0x10, 1, 0x18, 3, 0x28, 1]);
     if hostcalls::call_foreign_function("declare_property", Some(&arguments)).is_err() {
-        log(LogLevel::Error, "veilwire: the audit property could not be declared: access logs show it encoded");
+        log(
+            LogLevel::Error,
+            "veilwire: the audit property could not be declared: access logs show it encoded",
+        );
     }
 }

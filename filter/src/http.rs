@@ -23,7 +23,11 @@ impl Http {
         Http { context_id, shared, driver: None }
     }
 
-    fn drive(&mut self, phase: Phase, call: impl FnOnce(&mut Driver, &mut EnvoyHost<'_>) -> Action) -> EnvoyAction {
+    fn drive(
+        &mut self,
+        phase: Phase,
+        call: impl FnOnce(&mut Driver, &mut EnvoyHost<'_>) -> Action,
+    ) -> EnvoyAction {
         let mut host = EnvoyHost::new(self.context_id, &self.shared, phase);
         if self.driver.is_none() {
             let Some(policy) = self.shared.policy() else {
@@ -63,7 +67,9 @@ impl HttpContext for Http {
     }
 
     fn on_http_request_body(&mut self, size: usize, end: bool) -> EnvoyAction {
-        self.drive(Phase::RequestBody { size }, |driver, host| driver.body(host, Direction::Request, size, end))
+        self.drive(Phase::RequestBody { size }, |driver, host| {
+            driver.body(host, Direction::Request, size, end)
+        })
     }
 
     fn on_http_request_trailers(&mut self, _: usize) -> EnvoyAction {
@@ -75,7 +81,9 @@ impl HttpContext for Http {
     }
 
     fn on_http_response_body(&mut self, size: usize, end: bool) -> EnvoyAction {
-        self.drive(Phase::ResponseBody { size }, |driver, host| driver.body(host, Direction::Response, size, end))
+        self.drive(Phase::ResponseBody { size }, |driver, host| {
+            driver.body(host, Direction::Response, size, end)
+        })
     }
 
     fn on_http_response_trailers(&mut self, _: usize) -> EnvoyAction {

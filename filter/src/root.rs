@@ -76,12 +76,19 @@ impl Context for Root {}
 impl RootContext for Root {
     fn on_configure(&mut self, _: usize) -> bool {
         let configuration = host::plugin_configuration();
-        let policy = artifact::from_configuration(&configuration).map_err(Into::into).and_then(|bytes| Policy::load(&bytes));
+        let policy = artifact::from_configuration(&configuration)
+            .map_err(Into::into)
+            .and_then(|bytes| Policy::load(&bytes));
         match policy {
             Ok(policy) => {
                 host::log(
                     LogLevel::Info,
-                    &format!("veilwire: policy `{}` revision {} digest {}", policy.name(), policy.revision(), policy.digest()),
+                    &format!(
+                        "veilwire: policy `{}` revision {} digest {}",
+                        policy.name(),
+                        policy.revision(),
+                        policy.digest()
+                    ),
                 );
                 host::declare_audit();
                 host::tick_every(TICK_SECONDS);

@@ -1,7 +1,7 @@
 //! What an exchange wants to be known or done elsewhere.
 
-use crate::host::CalloutRequest;
 use crate::audit::AuditEvent;
+use crate::host::CalloutRequest;
 
 /// Something for the outside. Never holds content.
 #[derive(Clone, Debug, PartialEq)]

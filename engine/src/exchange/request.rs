@@ -188,14 +188,18 @@ fn text<'a>(headers: &'a HeaderList, name: &'a [u8]) -> Result<&'a str, Denial> 
 
 /// Only what can be read as it is: no encoding, or `identity`.
 pub(super) fn check_encoding(headers: &HeaderList) -> Result<(), Reason> {
-    let plain = |value: &[u8]| value.trim_ascii().is_empty() || value.trim_ascii().eq_ignore_ascii_case(b"identity");
+    let plain =
+        |value: &[u8]| value.trim_ascii().is_empty() || value.trim_ascii().eq_ignore_ascii_case(b"identity");
     if values(headers, b"content-encoding").all(plain) { Ok(()) } else { Err(Reason::ContentEncoding) }
 }
 
 /// Envoy's id of the request, if it is one that may be repeated in headers and logs.
 fn request_id(headers: &HeaderList) -> String {
     single(headers, b"x-request-id")
-        .filter(|id| (1..=128).contains(&id.len()) && id.iter().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(b)))
+        .filter(|id| {
+            (1..=128).contains(&id.len())
+                && id.iter().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(b))
+        })
         .and_then(|id| std::str::from_utf8(id).ok())
         .unwrap_or("-")
         .to_owned()

@@ -91,7 +91,11 @@ impl Exchange {
                 let format = single(headers, b"content-type")
                     .and_then(|value| Format::of(value).ok())
                     .ok_or(Reason::ContentType)?;
-                for name in DIGEST_HEADERS.into_iter().chain([b"content-length".as_slice(), b"etag", b"accept-ranges"]) {
+                for name in DIGEST_HEADERS.into_iter().chain([
+                    b"content-length".as_slice(),
+                    b"etag",
+                    b"accept-ranges",
+                ]) {
                     edits.remove(name);
                 }
                 Leg::Mask(Box::new(Masker::new(plan, format)))

@@ -66,11 +66,23 @@ struct Problem<'a> {
 
 impl LocalReply {
     /// The answer to a refusal.
-    pub(crate) fn problem(reason: Reason, direction: Direction, policy: &Policy, rules: &[RuleId], request_id: &str) -> Self {
+    pub(crate) fn problem(
+        reason: Reason,
+        direction: Direction,
+        policy: &Policy,
+        rules: &[RuleId],
+        request_id: &str,
+    ) -> Self {
         Self::with_status(reason, reason.status(direction), policy, rules, request_id)
     }
 
-    pub(crate) fn with_status(reason: Reason, status: u32, policy: &Policy, rules: &[RuleId], request_id: &str) -> Self {
+    pub(crate) fn with_status(
+        reason: Reason,
+        status: u32,
+        policy: &Policy,
+        rules: &[RuleId],
+        request_id: &str,
+    ) -> Self {
         let rule = match (reason, rules.first()) {
             (Reason::Rule, Some(&rule)) => Some(policy.rule_name(rule)),
             (Reason::Default, _) => Some("default"),

@@ -198,7 +198,8 @@ fn u32_at(bytes: &[u8], at: usize) -> Option<usize> {
 #[cfg(feature = "compile")]
 mod encode {
     use super::{
-        AUTOMATA, CRITICAL, DIGEST, DecodeError, ENTRY, HEADER, MAGIC, MAJOR, MAX_LENGTH, MINOR, MODEL, align, digest_of,
+        AUTOMATA, CRITICAL, DIGEST, DecodeError, ENTRY, HEADER, MAGIC, MAJOR, MAX_LENGTH, MINOR, MODEL,
+        align, digest_of,
     };
     use crate::policy::model::Model;
 
@@ -211,7 +212,9 @@ mod encode {
         for automaton in &model.automata {
             let mut body = Vec::new();
             automaton.encode(&mut body);
-            automata.extend_from_slice(&u32::try_from(body.len()).map_err(|_| DecodeError::Length)?.to_le_bytes());
+            automata.extend_from_slice(
+                &u32::try_from(body.len()).map_err(|_| DecodeError::Length)?.to_le_bytes(),
+            );
             automata.extend_from_slice(&body);
         }
         let model = serde_json::to_vec(model).map_err(|_| DecodeError::Model)?;

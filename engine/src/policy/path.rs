@@ -130,7 +130,14 @@ mod tests {
 
     #[test]
     fn prints_what_it_read() {
-        for text in ["$", "$.a.b", "$[*].x", "$..password", "$.choices[*].delta.tool_calls[*].function.arguments", "$.m.*"] {
+        for text in [
+            "$",
+            "$.a.b",
+            "$[*].x",
+            "$..password",
+            "$.choices[*].delta.tool_calls[*].function.arguments",
+            "$.m.*",
+        ] {
             assert_eq!(text.parse::<PathPattern>().unwrap().to_string(), text);
         }
     }

@@ -1,0 +1,248 @@
+//! The driver on a fake host: what goes through, what pauses, what is cut, and in which callback.
+
+mod support;
+
+use support::{Call, EMAIL, FakeHost, NOW, policy, token};
+use veilwire_engine::decision::Direction::{Request, Response};
+use veilwire_engine::driver::{Action, Driver};
+use veilwire_engine::exchange::CalloutReply;
+use veilwire_engine::time::Timestamp;
+
+fn agent(path: &str) -> (Driver, FakeHost) {
+    let host = FakeHost::new(path, Some(&token("agent-7", &["agents"], 600)));
+    (Driver::new(policy(), &host), host)
+}
+
+/// One body callback; gives what Envoy forwards.
+fn feed(
+    driver: &mut Driver,
+    host: &mut FakeHost,
+    direction: veilwire_engine::decision::Direction,
+    chunk: &[u8],
+    end: bool,
+) -> Vec<u8> {
+    host.buffer.extend_from_slice(chunk);
+    let size = host.buffer.len();
+    match driver.body(host, direction, size, end) {
+        Action::Continue => std::mem::take(&mut host.buffer),
+        Action::Pause => Vec::new(),
+    }
+}
+
+#[test]
+fn an_allowed_exchange_is_masked_both_ways_and_told_once() {
+    let (mut driver, mut host) = agent("/chat?q=1");
+    host.properties.insert("xds.route_name".into(), b"chat".to_vec());
+    assert_eq!(driver.request_head(&mut host, false), Action::Continue);
+    assert_eq!(FakeHost::header(&host.request, "authorization"), None);
+    assert_eq!(FakeHost::header(&host.request, "content-length"), None);
+    assert_eq!(FakeHost::header(&host.request, "accept-encoding"), None);
+    assert_eq!(FakeHost::header(&host.request, "x-veilwire-subject"), Some("agent-7"));
+    assert_eq!(FakeHost::header(&host.request, "x-veilwire-decision"), Some("allow"));
+    assert_eq!(FakeHost::header(&host.request, "x-veilwire-policy"), Some("test@7"));
+    assert_eq!(FakeHost::header(&host.request, "x-veilwire-request-id"), Some("req-1"));
+
+    let body = format!(r#"{{"to": "{EMAIL}"}}"#);
+    let mut sent = Vec::new();
+    for chunk in body.as_bytes().chunks(3) {
+        sent.extend(feed(&mut driver, &mut host, Request, chunk, false));
+    }
+    sent.extend(feed(&mut driver, &mut host, Request, b"", true));
+    assert_eq!(String::from_utf8(sent).unwrap(), r#"{"to": "[EMAIL]"}"#);
+
+    assert_eq!(driver.response_head(&mut host, false), Action::Continue);
+    assert_eq!(FakeHost::header(&host.response, "content-length"), None);
+    assert_eq!(FakeHost::header(&host.response, "x-veilwire-decision"), Some("allow"));
+    let sent = feed(&mut driver, &mut host, Response, body.as_bytes(), true);
+    assert_eq!(String::from_utf8(sent).unwrap(), r#"{"to": "[EMAIL]"}"#);
+    driver.finish(&mut host);
+
+    let audit = host.audit();
+    assert_eq!(audit["decision"], "allow");
+    assert_eq!(audit["outcome"], "complete");
+    assert_eq!(audit["rules"][0], "agents-chat");
+    assert_eq!(audit["caller"]["subject"], "agent-7");
+    assert_eq!(audit["caller"]["groups"][0], "agents");
+    assert_eq!(audit["tls"]["upstream"]["version"], "TLSv1.3");
+    for side in ["request", "response"] {
+        assert_eq!(audit[side]["findings"][0]["mask"], "baseline", "{side}");
+        assert_eq!(audit[side]["findings"][0]["detector"], "pii.email");
+        assert_eq!(audit[side]["findings"][0]["count"], 1);
+    }
+    assert!(!audit.to_string().contains("lovelace"));
+}
+
+#[test]
+fn a_route_without_masks_never_reads_a_body() {
+    let (mut driver, mut host) = agent("/open");
+    host.broken = vec![Call::Body, Call::ReplaceBody];
+    host.set_request("content-type", b"application/octet-stream");
+    assert_eq!(driver.request_head(&mut host, false), Action::Continue);
+    assert_eq!(FakeHost::header(&host.request, "content-length"), Some("10"));
+    assert_eq!(feed(&mut driver, &mut host, Request, &[0xff; 9], true), [0xff; 9]);
+    assert_eq!(driver.response_head(&mut host, false), Action::Continue);
+    assert_eq!(FakeHost::header(&host.response, "content-length"), Some("10"));
+    assert_eq!(feed(&mut driver, &mut host, Response, b"abc", true), b"abc");
+    driver.finish(&mut host);
+    assert_eq!(host.audit()["outcome"], "complete");
+}
+
+#[test]
+fn untouched_chunks_are_not_written() {
+    let (mut driver, mut host) = agent("/chat");
+    assert_eq!(driver.request_head(&mut host, false), Action::Continue);
+    assert_eq!(
+        feed(&mut driver, &mut host, Request, br#"{"a": [1, true, "x y"]}"#, true),
+        br#"{"a": [1, true, "x y"]}"#
+    );
+    assert_eq!(host.replaced, 0);
+}
+
+#[test]
+fn a_number_as_document_survives_trailers() {
+    let (mut driver, mut host) = agent("/chat");
+    assert_eq!(driver.request_head(&mut host, true), Action::Continue);
+    assert_eq!(driver.response_head(&mut host, false), Action::Continue);
+    // The end of a number at the top level is not known until the message ends.
+    assert_eq!(feed(&mut driver, &mut host, Response, b" 12", false), b"");
+    assert_eq!(feed(&mut driver, &mut host, Response, b"34", false), b"");
+    assert_eq!(driver.trailers(&mut host, Response), Action::Continue);
+    assert_eq!(host.buffer, b" 1234");
+    assert!(host.trailers.is_empty(), "trailers are not inspected, so they do not pass");
+}
+
+#[test]
+fn an_approval_holds_and_then_lets_go() {
+    let (mut driver, mut host) = agent("/export");
+    assert_eq!(driver.request_head(&mut host, true), Action::Pause);
+    assert_eq!(host.wake, Some(NOW.saturating_add_millis(60_000)));
+    assert_eq!(FakeHost::header(&host.request, "x-veilwire-decision"), None);
+    let (cluster, question) = host.calls[0].clone();
+    assert_eq!(cluster, "approvals");
+    let question: serde_json::Value = serde_json::from_slice(&question.body).unwrap();
+    let verdict = format!(r#"{{"approve": true, "digest": {}}}"#, question["digest"]);
+    let reply = CalloutReply::Answer { status: 200, body: verdict.as_bytes() };
+    driver.callout_reply(&mut host, 99, reply);
+    assert_eq!(host.resumed, 0, "a foreign token answers nothing");
+    driver.callout_reply(&mut host, 1, reply);
+    assert_eq!((host.resumed, host.replies.len()), (1, 0));
+    assert_eq!(FakeHost::header(&host.request, "x-veilwire-decision"), Some("allow"));
+    assert_eq!(FakeHost::header(&host.request, "authorization"), None);
+}
+
+#[test]
+fn an_approval_that_is_not_given_denies() {
+    let wrong = format!(r#"{{"approve": true, "digest": "{}"}}"#, "0".repeat(64));
+    let rows: [(&str, Option<(u32, &str)>, Timestamp, u32); 6] = [
+        ("no", Some((200, r#"{"approve": false, "digest": "x"}"#)), NOW, 403),
+        ("for another request", Some((200, &wrong)), NOW, 403),
+        ("garbage", Some((200, "yes")), NOW, 503),
+        ("error status", Some((500, &wrong)), NOW, 503),
+        ("failed call", None, NOW, 503),
+        ("too late", Some((200, &wrong)), NOW.saturating_add_millis(60_000), 503),
+    ];
+    for (name, answer, at, status) in rows {
+        let (mut driver, mut host) = agent("/export");
+        assert_eq!(driver.request_head(&mut host, true), Action::Pause, "{name}");
+        host.now = at;
+        let reply = match answer {
+            Some((status, body)) => CalloutReply::Answer { status, body: body.as_bytes() },
+            None => CalloutReply::Failed,
+        };
+        driver.callout_reply(&mut host, 1, reply);
+        assert_eq!(host.resumed, 0, "{name}");
+        assert_eq!(host.replies.iter().map(|reply| reply.status).collect::<Vec<_>>(), [status], "{name}");
+    }
+}
+
+#[test]
+fn an_approval_ends_at_its_deadline() {
+    let (mut driver, mut host) = agent("/export");
+    assert_eq!(driver.request_head(&mut host, true), Action::Pause);
+    host.now = NOW.saturating_add_millis(59_999);
+    driver.deadline(&mut host);
+    assert_eq!((host.replies.len(), host.resumed), (0, 0));
+    host.now = NOW.saturating_add_millis(60_000);
+    driver.deadline(&mut host);
+    assert_eq!(host.replies[0].status, 503);
+    // The answer that comes after that changes nothing.
+    driver.callout_reply(&mut host, 1, CalloutReply::Failed);
+    assert_eq!((host.replies.len(), host.resumed), (1, 0));
+}
+
+#[test]
+fn a_refused_stream_gets_its_error_event_and_is_cut_later() {
+    let (mut driver, mut host) = agent("/chat");
+    assert_eq!(driver.request_head(&mut host, true), Action::Continue);
+    host.set_response("content-type", "text/event-stream");
+    assert_eq!(driver.response_head(&mut host, false), Action::Continue);
+    let good = b"data: {\"delta\": \"hello \"}\n\n";
+    assert_eq!(feed(&mut driver, &mut host, Response, good, false), good);
+    let sent =
+        feed(&mut driver, &mut host, Response, b"data: {\"delta\": nonsense ada@example.com}\n\n", false);
+    assert_eq!(sent, b"data: {\"error\":{\"type\":\"veilwire\"}}\n\n");
+    assert_eq!(host.aborts, 0, "in the callback that aborts, the event would be lost");
+    assert_eq!(feed(&mut driver, &mut host, Response, b"data: {\"delta\": \"more\"}\n\n", false), b"");
+    assert_eq!(feed(&mut driver, &mut host, Response, b"", true), b"");
+    assert_eq!(host.aborts, 1);
+    driver.finish(&mut host);
+    assert_eq!(host.audit()["outcome"], "refused");
+    assert_eq!(host.audit()["refusal"]["reason"], "invalid-json");
+    assert_eq!(host.audit()["decision"], "allow");
+}
+
+#[test]
+fn a_refused_stream_that_never_ends_is_cut_after_five_seconds() {
+    let (mut driver, mut host) = agent("/chat");
+    assert_eq!(driver.request_head(&mut host, true), Action::Continue);
+    host.set_response("content-type", "text/event-stream");
+    assert_eq!(driver.response_head(&mut host, false), Action::Continue);
+    feed(&mut driver, &mut host, Response, b"data: {nonsense}\n\n", false);
+    assert_eq!(host.wake, Some(NOW.saturating_add_millis(5_000)));
+    host.now = NOW.saturating_add_millis(5_000);
+    driver.deadline(&mut host);
+    assert_eq!(host.aborts, 1);
+    assert_eq!(feed(&mut driver, &mut host, Response, b"data: {}\n\n", false), b"");
+    assert_eq!(host.aborts, 1);
+}
+
+#[test]
+fn responses_without_a_body_are_never_refused() {
+    for (status, method, end) in
+        [("204", "POST", false), ("304", "GET", false), ("200", "HEAD", false), ("200", "POST", true)]
+    {
+        let (mut driver, mut host) = agent("/chat");
+        host.set_request(":method", method.as_bytes());
+        assert_eq!(driver.request_head(&mut host, true), Action::Continue);
+        host.set_response(":status", status);
+        host.set_response("content-type", "image/png");
+        assert_eq!(driver.response_head(&mut host, end), Action::Continue, "{status} {method} {end}");
+        assert_eq!(host.replies.len(), 0);
+    }
+}
+
+#[test]
+fn a_client_that_leaves_is_told_as_cut_with_what_was_found() {
+    let (mut driver, mut host) = agent("/chat");
+    assert_eq!(driver.request_head(&mut host, true), Action::Continue);
+    assert_eq!(driver.response_head(&mut host, false), Action::Continue);
+    feed(&mut driver, &mut host, Response, format!(r#"["{EMAIL}", "ada@"#).as_bytes(), false);
+    driver.finish(&mut host);
+    assert_eq!(host.audit()["outcome"], "cut");
+    assert_eq!(host.audit()["response"]["findings"][0]["count"], 1);
+}
+
+#[test]
+fn the_proxys_own_errors_become_problems() {
+    let (mut driver, mut host) = agent("/chat");
+    assert_eq!(driver.request_head(&mut host, true), Action::Continue);
+    host.properties
+        .insert("response.code_details".into(), b"upstream_reset_before_response_started".to_vec());
+    host.set_response(":status", "503");
+    host.set_response("content-type", "text/plain");
+    assert_eq!(driver.response_head(&mut host, false), Action::Pause);
+    assert_eq!(host.replies[0].status, 503);
+    // Our reply comes back through the response callbacks and is left alone.
+    assert_eq!(driver.response_head(&mut host, false), Action::Continue);
+    assert_eq!(feed(&mut driver, &mut host, Response, b"{}", true), b"{}");
+}

@@ -22,6 +22,9 @@ use pattern::Parsed;
 use std::fmt;
 use thiserror::Error;
 
+/// Most bytes of the intermediate table of one automaton; a group of detectors that needs more is split.
+const TABLE_LIMIT: usize = 16 << 20;
+
 /// One detector's pattern.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Pattern {
@@ -182,6 +185,10 @@ pub enum LookAround {
 /// # Errors
 /// [`CompileError`] for the first pattern that cannot be used.
 pub fn build(patterns: &[Pattern], window: u32) -> Result<Built, CompileError> {
+    build_within(patterns, window, TABLE_LIMIT)
+}
+
+fn build_within(patterns: &[Pattern], window: u32, table_limit: usize) -> Result<Built, CompileError> {
     if patterns.len() > MAX_DETECTORS {
         return Err(CompileError::TooManyDetectors { count: patterns.len() });
     }
@@ -192,7 +199,7 @@ pub fn build(patterns: &[Pattern], window: u32) -> Result<Built, CompileError> {
         Parsed::new(pattern)
     });
     let parsed = parsed.collect::<Result<Vec<Parsed>, CompileError>>()?;
-    let automata = automata::build(&parsed)?;
+    let automata = automata::build(&parsed, table_limit)?;
     check_count(automata.len(), MAX_AUTOMATA)?;
     check_count(automata.iter().filter(|automaton| automaton.lazy().is_some()).count(), MAX_LAZY)?;
     let costs = patterns.iter().map(|pattern| cost(&automata, pattern, window.min(MAX_WINDOW)));
@@ -219,7 +226,7 @@ fn cost(automata: &[Automaton], pattern: &Pattern, window: u32) -> Result<Cost, 
     }
     if pattern.validator.is_some() {
         let length = automaton.max_length(detector);
-        if !length.and_then(|bytes| usize::try_from(bytes).ok()).is_some_and(|bytes| bytes <= MAX_VALIDATED) {
+        if length.and_then(|bytes| usize::try_from(bytes).ok()).is_none_or(|bytes| bytes > MAX_VALIDATED) {
             return Err(CompileError::ValidatedTooLong { detector, length });
         }
     }

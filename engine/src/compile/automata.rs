@@ -15,17 +15,14 @@ use std::collections::{BTreeMap, VecDeque};
 
 mod minimize;
 
-/// Most bytes of the intermediate automaton of one group; a larger group is split.
-const TABLE_LIMIT: usize = 16 << 20;
-
-/// Most bytes of working memory for one group; also bounds the time of an attempt that fails.
-const WORK_LIMIT: usize = 32 << 20;
+/// Working memory for one group, as a multiple of the limit of its table; bounds the time of an attempt that fails.
+const WORK_FACTOR: usize = 2;
 
 /// A detector with the expression to compile for it.
 type Member<'a> = (DetectorId, &'a Hir);
 
 /// Compiles all patterns: those with the same lazy prefix together, all others together, each split where too large.
-pub(super) fn build(patterns: &[Parsed]) -> Result<Vec<Automaton>, CompileError> {
+pub(super) fn build(patterns: &[Parsed], limit: usize) -> Result<Vec<Automaton>, CompileError> {
     let mut eager: Vec<Member<'_>> = Vec::new();
     let mut lazy: Vec<(LazyPrefix, Vec<Member<'_>>)> = Vec::new();
     for pattern in patterns {
@@ -43,9 +40,9 @@ pub(super) fn build(patterns: &[Parsed]) -> Result<Vec<Automaton>, CompileError>
         }
     }
     let mut automata = Vec::new();
-    unite(&eager, None, &mut automata)?;
+    unite(&eager, None, limit, &mut automata)?;
     for (prefix, members) in &lazy {
-        unite(members, Some(*prefix), &mut automata)?;
+        unite(members, Some(*prefix), limit, &mut automata)?;
     }
     Ok(automata)
 }
@@ -54,17 +51,18 @@ pub(super) fn build(patterns: &[Parsed]) -> Result<Vec<Automaton>, CompileError>
 fn unite(
     members: &[Member<'_>],
     lazy: Option<LazyPrefix>,
+    limit: usize,
     automata: &mut Vec<Automaton>,
 ) -> Result<(), CompileError> {
     let Some(&(detector, _)) = members.first() else { return Ok(()) };
-    match compile(members, lazy) {
+    match compile(members, lazy, limit) {
         Ok(automaton) => automata.push(automaton),
         Err(Failure::TooLarge) if members.len() > 1 => {
             let (left, right) = members.split_at_checked(members.len() / 2).unwrap_or((members, &[]));
-            unite(left, lazy, automata)?;
-            unite(right, lazy, automata)?;
+            unite(left, lazy, limit, automata)?;
+            unite(right, lazy, limit, automata)?;
         }
-        Err(Failure::TooLarge) => return Err(CompileError::TooLarge { detector, limit: TABLE_LIMIT }),
+        Err(Failure::TooLarge) => return Err(CompileError::TooLarge { detector, limit }),
         Err(Failure::Unsupported(source)) => return Err(CompileError::Unsupported { detector, source }),
         Err(Failure::Unsound(source)) => return Err(CompileError::Unsound { detector, source }),
     }
@@ -77,14 +75,15 @@ enum Failure {
     Unsound(DecodeError),
 }
 
-fn compile(members: &[Member<'_>], lazy: Option<LazyPrefix>) -> Result<Automaton, Failure> {
+fn compile(members: &[Member<'_>], lazy: Option<LazyPrefix>, limit: usize) -> Result<Automaton, Failure> {
+    let work_limit = limit.saturating_mul(WORK_FACTOR);
     let expressions: Vec<&Hir> = members.iter().map(|&(_, hir)| hir).collect();
     let nfa = thompson::Compiler::new()
         .configure(
             thompson::Config::new()
                 .utf8(false)
                 .which_captures(thompson::WhichCaptures::None)
-                .nfa_size_limit(Some(WORK_LIMIT)),
+                .nfa_size_limit(Some(work_limit)),
         )
         .build_many_from_hir(&expressions)
         .map_err(|error| match error.size_limit() {
@@ -96,8 +95,8 @@ fn compile(members: &[Member<'_>], lazy: Option<LazyPrefix>) -> Result<Automaton
         .start_kind(StartKind::Anchored)
         .minimize(false)
         .accelerate(false)
-        .dfa_size_limit(Some(TABLE_LIMIT))
-        .determinize_size_limit(Some(WORK_LIMIT));
+        .dfa_size_limit(Some(limit))
+        .determinize_size_limit(Some(work_limit));
     let dfa = dense::Builder::new().configure(config).build_from_nfa(&nfa).map_err(|error| {
         if error.is_size_limit_exceeded() { Failure::TooLarge } else { Failure::Unsupported(Box::new(error)) }
     })?;

@@ -4,7 +4,7 @@
 //! [`MAX_WINDOW`] bytes undecided, and no validated match is longer than [`MAX_VALIDATED`] bytes. These bounds make the
 //! memory of a scan finite by construction. It does not know names, tags or replacements; the policy does.
 
-use super::automaton::{Automaton, DEAD, Indecision};
+use super::automaton::{Automaton, DEAD, Indecision, LazyPrefix};
 use super::validate::{self, holds};
 use crate::policy::id::DetectorId;
 use crate::policy::model::{Detector, Validator};
@@ -38,7 +38,7 @@ pub struct DetectorSet {
     /// After a non-word byte, after a word byte.
     heads: [Heads; 2],
     /// Automata with a lazy prefix, by number; their place here is their place in a scan's run lengths.
-    lazy: Vec<u8>,
+    lazy: Vec<(u8, DetectorBits)>,
 }
 
 /// Why automata and detectors do not fit together.
@@ -118,7 +118,7 @@ impl DetectorSet {
         let validated =
             all.iter().filter(|&id| validators.get(id.index()).copied().flatten().is_some()).collect();
         let lazy = automata.iter().zip(0u8..).filter(|(automaton, _)| automaton.lazy().is_some());
-        let lazy: Vec<u8> = lazy.map(|(_, number)| number).collect();
+        let lazy: Vec<_> = lazy.map(|(automaton, number)| (number, automaton.detectors())).collect();
         if lazy.len() > MAX_LAZY {
             return Err(InvalidDetectors::TooMany);
         }
@@ -168,14 +168,14 @@ impl DetectorSet {
         self.automata.get(usize::from(automaton))
     }
 
-    /// Automata with a lazy prefix, in the order of a scan's run lengths.
-    pub(crate) fn lazy(&self) -> impl Iterator<Item = (u8, &Automaton)> {
-        self.lazy.iter().filter_map(|&number| Some((number, &self.starts(number)?.automaton)))
+    /// Lazy prefixes and the detectors that have them, in the order of a scan's run lengths.
+    pub(crate) fn lazy(&self) -> impl Iterator<Item = (Option<&LazyPrefix>, &DetectorBits)> {
+        self.lazy.iter().map(|(number, detectors)| (self.starts(*number).and_then(Starts::lazy), detectors))
     }
 
     /// Place of a lazy automaton among the lazy ones.
     pub(crate) fn lazy_place(&self, automaton: u8) -> Option<usize> {
-        self.lazy.iter().position(|&number| number == automaton)
+        self.lazy.iter().position(|&(number, _)| number == automaton)
     }
 
     /// What begins with `byte` (a bit per automaton); `after_word`: the previous byte is a word byte.
@@ -244,6 +244,10 @@ impl Starts {
             ByteTable::new(|byte| automaton.next(start, byte))
         });
         Starts { automaton, first, offset }
+    }
+
+    fn lazy(&self) -> Option<&LazyPrefix> {
+        self.automaton.lazy()
     }
 
     /// Number of the dead state among the states of all automata.
@@ -367,9 +371,13 @@ impl DetectorBits {
 
     /// Members in ascending order.
     pub fn iter(&self) -> impl Iterator<Item = DetectorId> + use<> {
-        let words = self.0.into_iter().zip((0u16..).step_by(64));
-        words.flat_map(|(word, base)| {
-            (0u16..64).filter(move |&bit| word >> bit & 1 == 1).map(move |bit| DetectorId(base + bit))
+        self.0.into_iter().zip((0u16..).step_by(64)).flat_map(|(word, base)| {
+            let mut rest = word;
+            std::iter::from_fn(move || {
+                let lowest = u16::try_from(rest.trailing_zeros()).ok().filter(|&bit| bit < 64)?;
+                rest &= rest - 1;
+                Some(DetectorId(base + lowest))
+            })
         })
     }
 

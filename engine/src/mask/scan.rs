@@ -168,8 +168,7 @@ impl Scan {
         if self.overflowed {
             return;
         }
-        let possible =
-            set.lazy().zip(self.runs).filter(|((_, automaton), _)| automaton.detectors().intersects(active));
+        let possible = set.lazy().zip(self.runs).filter(|((_, detectors), _)| detectors.intersects(active));
         let run = possible.map(|(_, run)| run).max().unwrap_or(0);
         let oldest = self.position.saturating_sub(u64::from(run));
         self.settled = self.live.oldest().map_or(oldest, |start| start.min(oldest));
@@ -187,10 +186,15 @@ impl Scan {
     /// Records a match. Ends never decrease from call to call.
     fn record(&mut self, start: u64, end: u64, detectors: DetectorBits) {
         let mut span = Span { start, end, detectors };
-        while let Some(last) = self.spans.pop_back_if(|last| last.end > span.start) {
-            span.start = span.start.min(last.start);
+        while let Some(last) = self.spans.back_mut().filter(|last| last.end > span.start) {
+            if last.start <= span.start {
+                last.end = last.end.max(span.end);
+                last.detectors = last.detectors.union(&span.detectors);
+                return;
+            }
             span.end = span.end.max(last.end);
             span.detectors = span.detectors.union(&last.detectors);
+            self.spans.pop_back();
         }
         self.spans.push_back(span);
     }

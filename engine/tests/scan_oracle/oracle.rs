@@ -126,7 +126,8 @@ impl Future {
             if after.contains_key(&state) {
                 continue;
             }
-            let mut next: BTreeSet<StateID> = (0..=255).map(|byte| dfa.next_state(state, byte)).collect();
+            let bytes = dfa.byte_classes().representatives(0..=255).filter_map(|unit| unit.as_u8());
+            let mut next: BTreeSet<StateID> = bytes.map(|byte| dfa.next_state(state, byte)).collect();
             next.insert(dfa.next_eoi_state(state));
             todo.extend(&next);
             after.insert(state, next);

@@ -35,7 +35,10 @@ fn secret(random: &mut Random) -> String {
             let top = random.pick(&["com", "io", "co.uk", "example.org", "museum"]);
             format!("{}.{}@{}.{top}", random.pick(&WORDS), random.pick(&WORDS), random.pick(&WORDS))
         }
-        2 => format!("{}@mail.example.com", random.string(b"abAB01._%+-", 55).repeat(1)),
+        2 => {
+            let length = 55 + random.below(20);
+            random.string(b"abAB01._%+-", length) + "@mail.example.com"
+        }
         3 => format!("{}@a.b.c.d.example.co", random.string(b"a.", 3)),
         4 => "4111 1111 1111 1111".into(),
         5 => "5555555555554444".into(),

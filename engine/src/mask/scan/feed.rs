@@ -12,6 +12,17 @@ pub(super) struct Feed<'a> {
     pub(super) base: u64,
 }
 
+/// How far one start was followed.
+struct Way {
+    /// Index of the byte to go on with.
+    to: usize,
+    /// The start died on the byte before.
+    died: bool,
+    /// Index where the same detectors reported again, for the last time.
+    again: Option<usize>,
+    detectors: DetectorBits,
+}
+
 impl Feed<'_> {
     /// Steps through the bytes, then keeps what the next call needs.
     pub(super) fn run(&self, scan: &mut Scan) {
@@ -47,10 +58,14 @@ impl Feed<'_> {
             match scan.live.list.as_mut_slice() {
                 [] => at = self.skip(at, &mut after_word),
                 [live] => {
-                    let from = at;
-                    let alive = self.follow::<ALL>(live, &mut at, &mut after_word);
-                    scan.steps += length_between(from, at);
-                    if !alive {
+                    let start = live.start;
+                    let way = self.follow::<ALL>(live, &mut after_word, at, &judged);
+                    scan.steps += length_between(at, way.to);
+                    at = way.to;
+                    if let Some(again) = way.again {
+                        scan.record(start, self.base.saturating_add(length_between(0, again)), way.detectors);
+                    }
+                    if way.died {
                         scan.live.clear();
                         continue;
                     }
@@ -84,34 +99,62 @@ impl Feed<'_> {
         at
     }
 
-    /// One start lives: goes on until it reports, dies, or another may begin. `false` if it died, its last byte consumed.
+    /// One start lives: goes on until it reports something new, dies, or another may begin.
+    ///
+    /// Staying in a reporting state (the tail of a long token) reports the same, longer: that is put off to the end of
+    /// the stay, unless a validator has a say.
     #[inline]
-    fn follow<const ALL: bool>(&self, live: &mut Live, at: &mut usize, after_word: &mut bool) -> bool {
-        let Some(starts) = self.set.starts(live.automaton) else { return false };
+    fn follow<const ALL: bool>(
+        &self,
+        live: &mut Live,
+        after_word: &mut bool,
+        from: usize,
+        judged: &DetectorBits,
+    ) -> Way {
+        let mut way = Way { to: from, died: true, again: None, detectors: DetectorBits::default() };
+        let Some(starts) = self.set.starts(live.automaton) else { return way };
         let automaton = &starts.automaton;
         let last_special = automaton.last_special();
         let mut state = live.state;
+        let mut stay = DEAD;
+        if state <= last_special {
+            way.detectors = automaton.reports(state).intersection(self.active);
+            if !way.detectors.is_empty() && !way.detectors.intersects(judged) {
+                stay = state;
+            }
+        }
         let mut word_before = *after_word;
-        let mut position = *at;
-        let mut alive = true;
-        for &byte in self.bytes.get(position..).unwrap_or_default() {
+        let mut at = from;
+        for &byte in self.bytes.get(from..).unwrap_or_default() {
             let (begins, word) = self.set.flags(word_before, byte);
             let next = automaton.next(state, byte);
-            if begins || (next <= last_special && next != DEAD) {
+            if begins {
                 break;
             }
-            position += 1;
+            if next <= last_special {
+                if next == DEAD {
+                    *after_word = word;
+                    way.to = at + 1;
+                    return way;
+                }
+                if next != stay || state != stay {
+                    break;
+                }
+                way.again = Some(at);
+            } else if !ALL && !automaton.reach(next).intersects(self.active) {
+                *after_word = word;
+                way.to = at + 1;
+                return way;
+            }
+            at += 1;
             word_before = word;
-            if next == DEAD || !(ALL || automaton.reach(next).intersects(self.active)) {
-                alive = false;
-                break;
-            }
             state = next;
         }
         live.state = state;
-        *at = position;
         *after_word = word_before;
-        alive
+        way.to = at;
+        way.died = false;
+        way
     }
 
     /// Every live start takes the byte; reports and deaths are dealt with.
@@ -220,8 +263,8 @@ impl Feed<'_> {
     }
 
     fn carry_runs(&self, scan: &mut Scan) {
-        for ((_, automaton), run) in self.set.lazy().zip(&mut scan.runs) {
-            if let Some(lazy) = automaton.lazy() {
+        for ((lazy, _), run) in self.set.lazy().zip(&mut scan.runs) {
+            if let Some(lazy) = lazy {
                 *run = self.run_before(lazy, self.bytes.len(), *run);
             }
         }

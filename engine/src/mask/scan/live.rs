@@ -18,6 +18,12 @@ pub(super) struct Live {
     pub(super) automaton: u8,
 }
 
+impl Live {
+    fn same_state(&self, other: &Live) -> bool {
+        self.state == other.state && self.automaton == other.automaton
+    }
+}
+
 /// Live starts, oldest first.
 #[derive(Clone, Default)]
 pub(super) struct LiveStarts {
@@ -64,21 +70,15 @@ impl LiveStarts {
                 .is_some_and(|starts| starts.automaton.reach(live.state).intersects(judged))
         };
         if self.list.len() <= FEW {
-            let mut seen = [None; FEW];
-            self.list.retain(|live| {
-                let key = Some((live.automaton, live.state));
-                for slot in &mut seen {
-                    match slot {
-                        None => {
-                            *slot = key;
-                            return true;
-                        }
-                        taken if *taken == key => return may_differ(live),
-                        _ => {}
-                    }
+            let mut place = 1;
+            while let Some(live) = self.list.get(place) {
+                let twin = self.list.iter().take(place).any(|older| older.same_state(live));
+                if twin && !may_differ(live) {
+                    self.list.remove(place);
+                } else {
+                    place += 1;
                 }
-                true
-            });
+            }
             return;
         }
         let Self { list, marks } = self;

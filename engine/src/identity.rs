@@ -209,10 +209,10 @@ impl Unauthenticated {
     #[must_use]
     pub fn reason(self) -> &'static str {
         match self {
-            Unauthenticated::Missing => "credential_missing",
-            Unauthenticated::OtherScheme => "credential_other_scheme",
-            Unauthenticated::Malformed => "credential_malformed",
-            Unauthenticated::MoreThanOne => "credential_more_than_one",
+            Unauthenticated::Missing => "credential-missing",
+            Unauthenticated::OtherScheme => "credential-other-scheme",
+            Unauthenticated::Malformed => "credential-malformed",
+            Unauthenticated::MoreThanOne => "credential-more-than-one",
             Unauthenticated::Invalid(error) => error.reason(),
         }
     }

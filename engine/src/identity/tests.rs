@@ -61,8 +61,8 @@ fn answers_tell_missing_from_bad_and_nothing_else() {
         assert!(refusal.is_caller_fault());
     }
     assert!(!Unauthenticated::Invalid(TokenError::Unverifiable).is_caller_fault());
-    assert_eq!(Unauthenticated::Invalid(TokenError::Expired).reason(), "token_expired");
-    assert_eq!(Unauthenticated::Missing.reason(), "credential_missing");
+    assert_eq!(Unauthenticated::Invalid(TokenError::Expired).reason(), "token-expired");
+    assert_eq!(Unauthenticated::Missing.reason(), "credential-missing");
 }
 
 #[test]

@@ -201,7 +201,7 @@ fn refusals_have_names_of_their_own() {
     ];
     let names: std::collections::BTreeSet<_> = all.iter().map(|error| error.reason()).collect();
     assert_eq!(names.len(), all.len());
-    assert!(names.iter().all(|name| name.starts_with("token_")));
+    assert!(names.iter().all(|name| name.starts_with("token-")));
     let not_the_callers: Vec<_> = all.iter().filter(|error| !error.is_caller_fault()).collect();
     assert_eq!(not_the_callers, [&TokenError::Unverifiable]);
 }

@@ -1,0 +1,146 @@
+//! Syntax of bodies: where text is. Whether a text holds anything is the business of [`mask`](crate::mask).
+
+pub(crate) mod json;
+pub(crate) mod paths;
+pub(crate) mod sse;
+
+/// A format that can be masked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Format {
+    /// JSON (RFC 8259); further documents may follow, one a line.
+    Json,
+    /// Server-sent events (WHATWG HTML, section 9.2).
+    Sse,
+}
+
+/// Why a `content-type` cannot be masked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum FormatError {
+    /// Not a media type (RFC 9110, section 8.3.1).
+    #[error("malformed content type")]
+    Malformed,
+    /// No framer for it.
+    #[error("content type without a framer")]
+    UnknownType,
+    /// Text in which an ASCII byte does not mean itself, or an unknown charset.
+    #[error("unsupported charset")]
+    UnsupportedCharset,
+}
+
+impl Format {
+    /// The format of a `content-type` value.
+    ///
+    /// Charsets in which every ASCII byte means itself pass as bytes: UTF-8, US-ASCII, ISO-8859-1, windows-1252.
+    ///
+    /// # Errors
+    /// Everything else is refused: no framer, UTF-16, an unknown or repeated charset.
+    pub fn of(content_type: &[u8]) -> Result<Format, FormatError> {
+        let text = std::str::from_utf8(content_type).map_err(|_| FormatError::Malformed)?;
+        let (essence, parameters) = text.split_once(';').unwrap_or((text, ""));
+        let essence = essence.trim_matches(BLANK).to_ascii_lowercase();
+        let (kind, subtype) = essence.split_once('/').ok_or(FormatError::Malformed)?;
+        if !is_token(kind) || !is_token(subtype) {
+            return Err(FormatError::Malformed);
+        }
+        let format = match (kind, subtype) {
+            ("text", "event-stream") => Format::Sse,
+            ("application" | "text", "json")
+            | ("application", "x-ndjson" | "ndjson" | "jsonl" | "x-jsonlines" | "json-lines") => Format::Json,
+            (_, subtype) if subtype.ends_with("+json") => Format::Json,
+            _ => return Err(FormatError::UnknownType),
+        };
+        check_charset(parameters)?;
+        Ok(format)
+    }
+}
+
+const BLANK: [char; 2] = [' ', '\t'];
+
+/// RFC 9110, section 5.6.2.
+fn is_token(text: &str) -> bool {
+    let is_tchar = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
+    !text.is_empty() && text.bytes().all(is_tchar)
+}
+
+/// Reads the parameters; quoted strings may hold `;`.
+fn check_charset(mut rest: &str) -> Result<(), FormatError> {
+    let mut seen = false;
+    loop {
+        rest = rest.trim_start_matches([' ', '\t', ';']);
+        if rest.is_empty() {
+            return Ok(());
+        }
+        let (name, after) = rest.split_once('=').ok_or(FormatError::Malformed)?;
+        let name = name.trim_matches(BLANK);
+        if !is_token(name) {
+            return Err(FormatError::Malformed);
+        }
+        let after = after.trim_start_matches(BLANK);
+        let (value, after) = if let Some(quoted) = after.strip_prefix('"') {
+            quoted.split_once('"').ok_or(FormatError::Malformed)?
+        } else {
+            after.split_at(after.find(';').unwrap_or(after.len()))
+        };
+        if name.eq_ignore_ascii_case("charset") {
+            // SECURITY: two charsets would let two readers disagree.
+            if seen || !is_ascii_compatible(value.trim_matches(BLANK)) {
+                return Err(FormatError::UnsupportedCharset);
+            }
+            seen = true;
+        }
+        rest = after;
+    }
+}
+
+/// Charsets (WHATWG labels) in which every byte below 0x80 is the ASCII character, wherever it stands.
+fn is_ascii_compatible(charset: &str) -> bool {
+    const LABELS: [&str; 10] = [
+        "utf-8",
+        "utf8",
+        "us-ascii",
+        "ascii",
+        "iso-8859-1",
+        "iso8859-1",
+        "latin1",
+        "windows-1252",
+        "cp1252",
+        "l1",
+    ];
+    LABELS.iter().any(|label| label.eq_ignore_ascii_case(charset))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn media_types_and_charsets_decide() {
+        for (value, expected) in [
+            ("application/json", Ok(Format::Json)),
+            ("Application/JSON ; Charset=UTF-8", Ok(Format::Json)),
+            ("application/json; charset=\"utf-8\"; profile=\"a;b\"", Ok(Format::Json)),
+            ("application/problem+json", Ok(Format::Json)),
+            ("application/x-ndjson", Ok(Format::Json)),
+            ("application/json; charset=latin1", Ok(Format::Json)),
+            ("application/json;", Ok(Format::Json)),
+            ("text/event-stream; charset=utf-8", Ok(Format::Sse)),
+            ("text/event-stream;charset=windows-1252", Ok(Format::Sse)),
+            ("application/json; charset=utf-16", Err(FormatError::UnsupportedCharset)),
+            ("application/json; charset=utf-7", Err(FormatError::UnsupportedCharset)),
+            ("application/json; charset=shift_jis", Err(FormatError::UnsupportedCharset)),
+            ("application/json; charset=utf-8; charset=utf-16le", Err(FormatError::UnsupportedCharset)),
+            ("application/json; charset=", Err(FormatError::UnsupportedCharset)),
+            ("application/json; charset", Err(FormatError::Malformed)),
+            ("application/json; charset=\"utf-8", Err(FormatError::Malformed)),
+            ("json", Err(FormatError::Malformed)),
+            ("application/json, text/html", Err(FormatError::Malformed)),
+            ("", Err(FormatError::Malformed)),
+            ("text/plain", Err(FormatError::UnknownType)),
+            ("application/octet-stream", Err(FormatError::UnknownType)),
+        ] {
+            assert_eq!(Format::of(value.as_bytes()), expected, "{value}");
+        }
+        assert_eq!(Format::of(b"application/json\xFF"), Err(FormatError::Malformed));
+    }
+}

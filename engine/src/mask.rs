@@ -1,0 +1,223 @@
+//! Masking: the one object that rewrites bodies, [`Masker`].
+//!
+//! What it guarantees, however a message is cut into writes, events or fragments:
+//!
+//! 1. **No leak.** No byte of a value that a mask covers is ever put out, not even a prefix of it.
+//! 2. **Chunking does not matter.** What is put out depends only on the concatenated input.
+//! 3. **Byte-exact elsewhere.** What no mask covers comes out as it came in, escapes and white space included.
+//! 4. **Still valid.** JSON stays JSON, an event stream keeps its events, their order and ids.
+//! 5. **Prompt.** A byte is held only while it can still become part of a finding; events leave when they are complete.
+//! 6. **Bounded.** Held bytes and state stay below `limits.state`; beyond it the message is refused.
+//!
+//! What cannot be inspected is refused: an error is final, and nothing is put out after it. It does not open encodings
+//! (gzip, base64), and it does not know what a detector looks for.
+//!
+//! ```text
+//!   bytes ─► format (where) ─► text unit (what) ─► bytes
+//!            json, sse          one string, one number, one channel of a stream
+//! ```
+
+pub mod automaton;
+mod body;
+mod channel;
+pub mod detector;
+mod document;
+mod event;
+mod finding;
+mod keys;
+mod nested;
+mod plan;
+mod scalar;
+pub mod scan;
+mod stream;
+mod survey;
+mod text;
+pub mod validate;
+
+pub use finding::{Finding, Findings, What};
+pub use plan::{InvalidPlan, MaskPlan};
+
+use crate::format::Format;
+use body::JsonBody;
+use std::sync::Arc;
+use stream::EventStream;
+
+/// Rewrites one body: bytes in, bytes that may leave out.
+#[derive(Debug)]
+pub struct Masker {
+    plan: Arc<MaskPlan>,
+    body: Body,
+    findings: Findings,
+    failed: Option<MaskError>,
+}
+
+#[derive(Debug)]
+enum Body {
+    Json(Box<JsonBody>),
+    Events(Box<EventStream>),
+}
+
+/// What a whole body came to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MaskSummary {
+    /// Everything that was masked.
+    pub findings: Findings,
+}
+
+/// Bytes that went through a [`Masker`]. Only this module makes them, so whoever takes a `Masked` cannot be handed raw bytes.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Masked<'a>(&'a [u8]);
+
+/// Why a body is refused. Says nothing about its content.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
+#[non_exhaustive]
+pub enum MaskError {
+    /// Not JSON (RFC 8259) where JSON is expected.
+    #[error("invalid JSON")]
+    InvalidJson,
+    /// The message ends in the middle of a document or event.
+    #[error("message ends too early")]
+    Truncated,
+    /// Nested deeper than `limits.jsonDepth`.
+    #[error("JSON nested too deeply")]
+    TooDeep,
+    /// More would have to be held than `limits.state`.
+    #[error("more state needed than the limit allows")]
+    Budget,
+    /// A detector's bound did not hold.
+    #[error("scan overflowed")]
+    Overflow,
+    /// A finding in a signed reasoning block, and the policy says `thinking: refuse`; or its signature left already.
+    #[error("finding in a signed reasoning block")]
+    SignedReasoning,
+    /// A finding in the `id:` of an event, which clients send back.
+    #[error("finding in an event id")]
+    EventId,
+    /// What closes a channel or names it came too late in an event that is too large to hold.
+    #[error("event too large for its order of members")]
+    LateMember,
+    /// A text has to be brought by an event that cannot be written.
+    #[error("no event can carry the waiting text")]
+    NoCarrier,
+}
+
+impl MaskError {
+    /// A stable word for audit events and metrics.
+    #[must_use]
+    pub fn reason(self) -> &'static str {
+        match self {
+            MaskError::InvalidJson => "invalid-json",
+            MaskError::Truncated => "truncated",
+            MaskError::TooDeep => "json-too-deep",
+            MaskError::Budget => "budget",
+            MaskError::Overflow => "scan-overflow",
+            MaskError::SignedReasoning => "signed-reasoning",
+            MaskError::EventId => "finding-in-event-id",
+            MaskError::LateMember => "late-member",
+            MaskError::NoCarrier => "no-carrier",
+        }
+    }
+}
+
+impl Masker {
+    /// A masker for one body.
+    #[must_use]
+    pub fn new(plan: Arc<MaskPlan>, format: Format) -> Masker {
+        let body = match format {
+            Format::Json => Body::Json(Box::new(JsonBody::new(&plan))),
+            Format::Sse => Body::Events(Box::new(EventStream::new(&plan))),
+        };
+        Masker { plan, body, findings: Findings::default(), failed: None }
+    }
+
+    /// Takes the next bytes; appends to `out` what may leave now.
+    ///
+    /// # Errors
+    /// The body is refused. The error is final: every further call returns it and appends nothing. What was appended
+    /// before is masked and may be sent.
+    pub fn write(&mut self, chunk: &[u8], out: &mut Vec<u8>) -> Result<(), MaskError> {
+        if let Some(error) = self.failed {
+            return Err(error);
+        }
+        let done = match &mut self.body {
+            Body::Json(body) => body.write(&self.plan, &mut self.findings, chunk, out),
+            Body::Events(stream) => stream.write(&self.plan, &mut self.findings, chunk, out),
+        };
+        self.failed = done.err();
+        done
+    }
+
+    /// Like [`Masker::write`]; returns what was appended as proof that it is masked.
+    ///
+    /// # Errors
+    /// As [`Masker::write`].
+    pub fn write_masked<'a>(&mut self, chunk: &[u8], out: &'a mut Vec<u8>) -> Result<Masked<'a>, MaskError> {
+        let start = out.len();
+        self.write(chunk, out)?;
+        Ok(Masked(out.get(start..).unwrap_or_default()))
+    }
+
+    /// Ends the body; appends what is left.
+    ///
+    /// # Errors
+    /// As [`Masker::write`]; [`MaskError::Truncated`] if the body cannot end here.
+    pub fn end(mut self, out: &mut Vec<u8>) -> Result<MaskSummary, MaskError> {
+        if let Some(error) = self.failed {
+            return Err(error);
+        }
+        match &mut self.body {
+            Body::Json(body) => body.end(&self.plan, &mut self.findings, out)?,
+            // What is not complete is a cut: it is dropped.
+            Body::Events(_) => {}
+        }
+        Ok(MaskSummary { findings: self.findings })
+    }
+
+    /// What was masked so far.
+    #[must_use]
+    pub fn findings(&self) -> &Findings {
+        &self.findings
+    }
+
+    /// Bytes and state that are held now, in bytes.
+    #[must_use]
+    pub fn held(&self) -> usize {
+        match &self.body {
+            Body::Json(body) => body.held(),
+            Body::Events(stream) => stream.held(),
+        }
+    }
+
+    /// Raw bytes of a whole document whose end is not known yet: a number at the top level, unless it would be masked.
+    /// A host that may never get another chance to write may write them back; the next write supersedes them.
+    #[must_use]
+    pub fn ambiguous_tail(&self) -> &[u8] {
+        match &self.body {
+            Body::Json(body) if self.failed.is_none() => body.ambiguous_tail(),
+            _ => &[],
+        }
+    }
+
+    /// The event that tells a client of this content about a refusal in mid-stream.
+    #[must_use]
+    pub fn error_event(&self) -> Option<&[u8]> {
+        match self.body {
+            Body::Events(_) => self.plan.error_event(),
+            Body::Json(_) => None,
+        }
+    }
+}
+
+impl Masked<'_> {
+    /// The bytes.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8] {
+        self.0
+    }
+}
+
+impl std::fmt::Debug for Masked<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Masked({} bytes)", self.0.len())
+    }
+}

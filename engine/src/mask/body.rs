@@ -1,0 +1,81 @@
+//! A whole JSON document as a body, or several, one a line. Written as it comes; only what is undecided is held.
+
+use super::MaskError;
+use super::channel::Flow;
+use super::document::{Document, Writer};
+use super::finding::Findings;
+use super::plan::MaskPlan;
+use super::text::Sink;
+use crate::format::json::{Follow, Stop, Walker};
+use crate::format::paths::StateId;
+
+/// A JSON body.
+#[derive(Debug)]
+pub(crate) struct JsonBody {
+    walker: Walker,
+    document: Document,
+    /// The number at the top level would be masked if it ended now.
+    hidden: bool,
+}
+
+impl JsonBody {
+    pub(crate) fn new(plan: &MaskPlan) -> JsonBody {
+        let walker = Walker::new(StateId::ROOT, plan.json_depth(), Follow::Lines);
+        JsonBody { walker, document: Document::default(), hidden: false }
+    }
+
+    pub(crate) fn write(
+        &mut self,
+        plan: &MaskPlan,
+        findings: &mut Findings,
+        chunk: &[u8],
+        out: &mut Vec<u8>,
+    ) -> Result<(), MaskError> {
+        let mut sink = Sink::new(plan, out, findings, plan.state_limit());
+        let mut writer =
+            Writer { document: &mut self.document, sink: &mut sink, base: None, flow: Flow::None };
+        self.walker.run(chunk, plan.paths(), &mut writer).map_err(refusal)?;
+        if self.walker.is_open_number() {
+            let Document { scalar, unit, .. } = &mut self.document;
+            self.hidden = scalar.is_finding(unit, &sink);
+        }
+        Ok(())
+    }
+
+    pub(crate) fn end(
+        &mut self,
+        plan: &MaskPlan,
+        findings: &mut Findings,
+        out: &mut Vec<u8>,
+    ) -> Result<(), MaskError> {
+        if self.walker.is_untouched() {
+            // An empty body is no document, and nothing to inspect.
+            return Ok(());
+        }
+        let mut sink = Sink::new(plan, out, findings, plan.state_limit());
+        let mut writer =
+            Writer { document: &mut self.document, sink: &mut sink, base: None, flow: Flow::None };
+        match self.walker.end(&mut writer) {
+            Err(Stop::Syntax { .. }) => Err(MaskError::Truncated),
+            ended => ended.map_err(refusal),
+        }
+    }
+
+    /// A number that may go on.
+    pub(crate) fn ambiguous_tail(&self) -> &[u8] {
+        if self.walker.is_open_number() && !self.hidden { self.document.scalar.raw() } else { &[] }
+    }
+
+    pub(crate) fn held(&self) -> usize {
+        self.walker.held() + self.document.held()
+    }
+}
+
+/// Why a walk that stopped refuses the body.
+pub(crate) fn refusal(stop: Stop<MaskError>) -> MaskError {
+    match stop {
+        Stop::Syntax { .. } => MaskError::InvalidJson,
+        Stop::TooDeep => MaskError::TooDeep,
+        Stop::Visit(error) => error,
+    }
+}

@@ -1,0 +1,461 @@
+//! One JSON document, written as it is walked: what the plan says about each place happens here.
+//!
+//! Every string, key and number is a text unit of its own unless its place is never touched; a value whose place is
+//! masked disappears as a whole, whatever it holds. Structure is written as it came.
+
+use super::MaskError;
+use super::channel::Flow;
+use super::keys::Keys;
+use super::nested::Nested;
+use super::plan::Actions;
+use super::scalar::HeldScalar;
+use super::text::{Location, Sink, TextUnit};
+use crate::format::json::{NameId, Place, Scalar, ScalarPart, Visit};
+
+/// What is kept of a document between two calls.
+#[derive(Debug, Default)]
+pub(crate) struct Document {
+    /// The document is the text of a string: quotes are escaped, and only fields matter.
+    inner: bool,
+    pub(crate) unit: TextUnit,
+    pub(crate) scalar: HeldScalar,
+    pub(crate) keys: Keys,
+    string: Text,
+    /// Depth of the value that is dropped: something stands in its place.
+    drop: Option<usize>,
+    /// Depth of the value that is not touched.
+    skip: Option<usize>,
+    nested: Option<Box<Nested>>,
+    signed: Vec<SignedState>,
+    /// Fragments and channel signatures met so far.
+    fragments: usize,
+    signatures: usize,
+}
+
+/// What the string that is being read is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Text {
+    #[default]
+    None,
+    Key,
+    Own,
+    /// Written as it is.
+    Through,
+    /// Not written, quotes included.
+    Dropped,
+    /// Only the quotes are written.
+    Emptied,
+    Nested,
+    /// A fragment of a channel, by its number.
+    Fragment(usize),
+    /// The signature of a pair, written as it is.
+    Signature(usize),
+    /// The signature of a channel, by its number, written as it is.
+    ChannelSignature(usize),
+}
+
+/// A signed text and its signature, in one object.
+#[derive(Clone, Copy, Debug, Default)]
+struct SignedState {
+    /// The text was changed.
+    changed: bool,
+    /// The signature was written.
+    passed: bool,
+}
+
+/// Writes a document.
+pub(crate) struct Writer<'w, 's> {
+    pub(crate) document: &'w mut Document,
+    pub(crate) sink: &'w mut Sink<'s>,
+    /// Where the document is, if it is inside another.
+    pub(crate) base: Option<Location<'w>>,
+    pub(crate) flow: Flow<'w>,
+}
+
+impl Document {
+    pub(crate) fn inner() -> Document {
+        Document { inner: true, ..Document::default() }
+    }
+
+    /// Goes back to the start of a new document; keeps the memory.
+    pub(crate) fn reset(&mut self) {
+        self.unit.clear();
+        self.scalar.clear();
+        self.keys.reset();
+        self.string = Text::None;
+        self.drop = None;
+        self.skip = None;
+        self.signed.clear();
+        self.fragments = 0;
+        self.signatures = 0;
+    }
+
+    /// The string in which the walk is.
+    pub(crate) fn string(&self) -> Text {
+        self.string
+    }
+
+    /// Is the walk inside a value that is dropped?
+    pub(crate) fn is_dropping(&self) -> bool {
+        self.drop.is_some()
+    }
+
+    /// Is anything read still to be written?
+    pub(crate) fn waits(&self) -> bool {
+        self.unit.waits() || self.scalar.waits() || self.keys.waits()
+    }
+
+    /// Bytes of text and state that are held.
+    pub(crate) fn held(&self) -> usize {
+        let nested = self.nested.as_ref().map_or(0, |nested| nested.held());
+        self.unit.held() + self.scalar.held() + self.keys.held() + nested
+    }
+
+    /// A quote of this layer.
+    pub(crate) fn quote(&self) -> &'static [u8] {
+        if self.inner { b"\\\"" } else { b"\"" }
+    }
+}
+
+impl<'w> Writer<'w, '_> {
+    fn location<'l>(&self, place: Place<'l>) -> Location<'l>
+    where
+        'w: 'l,
+    {
+        match self.base {
+            Some(base) => Location { inner: place.frames, ..base },
+            None => Location { root: "$", outer: place.frames, inner: &[] },
+        }
+    }
+
+    fn raw(&mut self, raw: &[u8]) {
+        self.sink.out.extend_from_slice(raw);
+    }
+
+    /// A value begins: does something else stand in its place?
+    fn begin(&mut self, place: Place<'_>) -> Result<(), MaskError> {
+        let plan = self.sink.plan;
+        let (false, Some(actions)) = (self.document.drop.is_some(), plan.actions(place.state)) else {
+            return Ok(());
+        };
+        if let Some(field) = &actions.field {
+            let before = self.sink.replaced;
+            let quote = self.document.quote();
+            self.raw(quote);
+            self.sink.replace_field(field, self.location(place));
+            self.raw(quote);
+            self.document.drop = Some(place.frames.len());
+            return self.note(before, actions);
+        }
+        if self.document.inner || self.document.skip.is_some() {
+            return Ok(());
+        }
+        if actions.null || (actions.once && self.flow.is_copy()) {
+            self.raw(b"null");
+            self.document.drop = Some(place.frames.len());
+        } else if actions.skip {
+            self.document.skip = Some(place.frames.len());
+        }
+        Ok(())
+    }
+
+    /// A value ended.
+    fn finish(&mut self, place: Place<'_>) {
+        let depth = Some(place.frames.len());
+        if self.document.drop == depth {
+            self.document.drop = None;
+        } else if self.document.skip == depth {
+            self.document.skip = None;
+        }
+    }
+
+    /// After a text was written: a change in a signed text is noted, or refused.
+    fn note(&mut self, before: u64, actions: &Actions) -> Result<(), MaskError> {
+        let (Some(pair), true) = (actions.signed_text, self.sink.replaced > before) else { return Ok(()) };
+        if self.sink.plan.refuses_signed() {
+            return Err(MaskError::SignedReasoning);
+        }
+        match self.document.signed.get_mut(pair) {
+            Some(state) if state.passed => Err(MaskError::SignedReasoning),
+            Some(state) => {
+                state.changed = true;
+                Ok(())
+            }
+            None => Ok(()),
+        }
+    }
+
+    fn note_at(&mut self, before: u64, place: Place<'_>) -> Result<(), MaskError> {
+        match self.sink.plan.actions(place.state) {
+            Some(actions) if self.sink.replaced > before => self.note(before, actions),
+            _ => Ok(()),
+        }
+    }
+
+    /// Writes a scalar that waited for what follows it.
+    fn settle(&mut self) {
+        if self.document.scalar.has_ended() {
+            let quote = self.document.quote();
+            self.document.scalar.write(quote, self.sink);
+        }
+    }
+
+    /// What becomes of the string that begins here, and is neither dropped nor skipped.
+    fn choose(&mut self, place: Place<'_>, actions: &Actions) -> Result<Text, MaskError> {
+        if self.document.inner {
+            return Ok(Text::Own);
+        }
+        if let Some(pair) = actions.signature {
+            let changed = self.document.signed.get(pair).is_some_and(|state| state.changed);
+            return Ok(if changed { Text::Emptied } else { Text::Signature(pair) });
+        }
+        if actions.channel_signature.is_some() && self.flow.is_on() {
+            let number = self.document.signatures;
+            let void = self.flow.is_signature_void(number);
+            return Ok(if void { Text::Emptied } else { Text::ChannelSignature(number) });
+        }
+        if actions.fragment.is_some() && self.flow.is_on() {
+            return Ok(Text::Fragment(self.document.fragments));
+        }
+        if actions.nested {
+            let nested = self
+                .document
+                .nested
+                .get_or_insert_with(|| Box::new(Nested::new(self.sink.plan.json_depth())));
+            nested.start(place.state);
+            return Ok(Text::Nested);
+        }
+        Ok(Text::Own)
+    }
+
+    /// Text of the current string.
+    fn write_text(&mut self, place: Place<'_>, raw: &[u8], text: &[u8]) -> Result<(), MaskError> {
+        let at = self.location(place);
+        let before = self.sink.replaced;
+        let Document { unit, keys, nested, string, signed, .. } = &mut *self.document;
+        match *string {
+            Text::None | Text::Dropped | Text::Emptied => return Ok(()),
+            Text::Through => self.sink.out.extend_from_slice(raw),
+            Text::Key => return keys.write(self.sink, |sink| unit.cell(raw, text, sink, at)),
+            Text::Own => unit.cell(raw, text, self.sink, at)?,
+            Text::Nested => match nested {
+                Some(nested) => nested.cell(raw, text, self.sink, at)?,
+                None => return Err(MaskError::InvalidJson),
+            },
+            Text::Fragment(number) => self.flow.write(number, raw, text, self.sink)?,
+            Text::Signature(pair) => {
+                if let Some(state) = signed.get_mut(pair) {
+                    state.passed = true;
+                }
+                self.sink.out.extend_from_slice(raw);
+            }
+            Text::ChannelSignature(number) => {
+                self.flow.signature_passes(number);
+                self.sink.out.extend_from_slice(raw);
+            }
+        }
+        self.note_at(before, place)
+    }
+}
+
+impl Visit for Writer<'_, '_> {
+    type Error = MaskError;
+
+    fn blank(&mut self, text: &[u8], raw: &[u8]) -> Result<(), MaskError> {
+        if self.document.drop.is_some() {
+            return Ok(());
+        }
+        if self.document.scalar.has_ended() {
+            return self.document.scalar.push(text, raw, self.sink);
+        }
+        self.raw(raw);
+        Ok(())
+    }
+
+    fn mark(&mut self, raw: &[u8]) -> Result<(), MaskError> {
+        if self.document.drop.is_none() {
+            self.settle();
+            self.raw(raw);
+        }
+        Ok(())
+    }
+
+    fn enter(&mut self, place: Place<'_>, _array: bool, raw: &[u8]) -> Result<(), MaskError> {
+        self.begin(place)?;
+        if self.document.drop.is_some() {
+            return Ok(());
+        }
+        let plan = self.sink.plan;
+        if let (false, Some(actions)) = (self.document.inner, plan.actions(place.state)) {
+            self.document.signed.resize(plan.signed(), SignedState::default());
+            for &pair in &actions.signed_here {
+                if let Some(state) = self.document.signed.get_mut(pair) {
+                    *state = SignedState::default();
+                }
+            }
+        }
+        self.raw(raw);
+        Ok(())
+    }
+
+    fn leave(&mut self, place: Place<'_>, raw: &[u8]) -> Result<(), MaskError> {
+        self.document.keys.leave(place.frames.len());
+        if self.document.drop.is_none() {
+            self.settle();
+            self.raw(raw);
+        }
+        self.finish(place);
+        Ok(())
+    }
+
+    fn string(&mut self, place: Place<'_>, key: bool, raw: &[u8]) -> Result<(), MaskError> {
+        if key {
+            let document = &mut *self.document;
+            document.string = match (document.drop, document.skip) {
+                (Some(_), _) => Text::Dropped,
+                (None, Some(_)) => Text::Through,
+                (None, None) => {
+                    document.keys.begin();
+                    Text::Key
+                }
+            };
+            if document.string != Text::Dropped {
+                self.raw(raw);
+            }
+            return Ok(());
+        }
+        self.begin(place)?;
+        let plan = self.sink.plan;
+        let actions = plan.actions(place.state);
+        let string = match (self.document.drop, self.document.skip, actions) {
+            (Some(_), _, _) => Text::Dropped,
+            (None, Some(_), _) => Text::Through,
+            (None, None, Some(actions)) => self.choose(place, actions)?,
+            (None, None, None) => Text::Own,
+        };
+        self.document.string = string;
+        if string != Text::Dropped {
+            self.raw(raw);
+        }
+        if let Text::Fragment(number) = string {
+            if let Some(text) = self.flow.copied(number) {
+                self.sink.out.extend_from_slice(text);
+                self.document.string = Text::Emptied;
+            } else {
+                self.flow.begin(number, place.state)?;
+            }
+        }
+        if let Some(actions) = actions {
+            // Counted even where they are dropped: the numbers are those of the survey.
+            self.document.fragments += usize::from(actions.fragment.is_some());
+            self.document.signatures += usize::from(actions.channel_signature.is_some());
+        }
+        Ok(())
+    }
+
+    fn text(&mut self, place: Place<'_>, run: &[u8]) -> Result<(), MaskError> {
+        let at = self.location(place);
+        match self.document.string {
+            Text::Own => {
+                let before = self.sink.replaced;
+                self.document.unit.literal(run, self.sink, at)?;
+                self.note_at(before, place)
+            }
+            Text::Nested => match &mut self.document.nested {
+                Some(nested) => nested.literal(run, self.sink, at),
+                None => Err(MaskError::InvalidJson),
+            },
+            Text::Fragment(number) => {
+                let before = self.sink.replaced;
+                self.flow.write_run(number, run, self.sink)?;
+                self.note_at(before, place)
+            }
+            Text::Key => {
+                let Document { unit, keys, .. } = &mut *self.document;
+                keys.write(self.sink, |sink| unit.literal(run, sink, at))
+            }
+            _ => self.write_text(place, run, run),
+        }
+    }
+
+    fn cell(&mut self, place: Place<'_>, raw: &[u8], text: &[u8]) -> Result<(), MaskError> {
+        self.write_text(place, raw, text)
+    }
+
+    fn string_end(&mut self, place: Place<'_>, raw: &[u8]) -> Result<(), MaskError> {
+        let at = self.location(place);
+        let before = self.sink.replaced;
+        let string = std::mem::take(&mut self.document.string);
+        let Document { unit, keys, nested, .. } = &mut *self.document;
+        match string {
+            Text::Key => {
+                keys.write(self.sink, |sink| unit.finish(sink, at))?;
+                keys.end(place.frames.len(), self.sink)?;
+                self.raw(raw);
+                return Ok(());
+            }
+            Text::Own => unit.finish(self.sink, at)?,
+            Text::Nested => {
+                if let Some(nested) = nested {
+                    nested.finish(self.sink, at)?;
+                }
+            }
+            Text::Fragment(number) => self.flow.end(number, self.sink)?,
+            _ => {}
+        }
+        self.note_at(before, place)?;
+        if string != Text::Dropped {
+            self.raw(raw);
+        }
+        self.finish(place);
+        Ok(())
+    }
+
+    fn scalar(
+        &mut self,
+        place: Place<'_>,
+        part: ScalarPart,
+        text: &[u8],
+        raw: &[u8],
+    ) -> Result<(), MaskError> {
+        if part.first {
+            self.begin(place)?;
+        }
+        if self.document.drop.is_some() {
+            return Ok(());
+        }
+        let held = self.document.inner || part.kind == Scalar::Number;
+        if !held || self.document.skip.is_some() {
+            self.raw(raw);
+            return Ok(());
+        }
+        if part.first {
+            self.document.scalar.begin(part.kind);
+        }
+        self.document.scalar.push(text, raw, self.sink)
+    }
+
+    fn scalar_end(&mut self, place: Place<'_>, _kind: Scalar) -> Result<(), MaskError> {
+        if self.document.scalar.waits() {
+            let at = self.location(place);
+            let Document { unit, scalar, .. } = &mut *self.document;
+            scalar.end(unit, self.sink, at)?;
+            if !self.document.inner {
+                self.settle();
+            }
+        }
+        self.finish(place);
+        Ok(())
+    }
+
+    fn known_key(&mut self, _place: Place<'_>, name: NameId, raw: &[u8]) -> Result<bool, MaskError> {
+        if self.document.drop.is_some() {
+            return Ok(true);
+        }
+        let through = self.document.skip.is_some() || self.sink.plan.is_clean(name);
+        if through {
+            self.raw(raw);
+        }
+        Ok(through)
+    }
+}

@@ -1,0 +1,358 @@
+//! What to do where: the masks of a policy and the data of a content, compiled for one direction.
+
+mod channels;
+mod replace;
+
+pub(crate) use channels::{ChannelId, ChannelPlan, CloserPlan, KeyUse, MAX_ARRAYS, MAX_KEYS};
+pub(crate) use replace::Replacements;
+
+use super::detector::{DetectorBits, DetectorSet};
+use super::finding::{Findings, What};
+use super::text::TextUnit;
+use crate::decision::Direction;
+use crate::format::paths::{NameId, Paths, StateId};
+use crate::policy::id::MaskId;
+use crate::policy::model::{Content, Detector, Limits, Mask, Tag, Thinking};
+use crate::policy::path::PathStep;
+use channels::Channels;
+use std::sync::Arc;
+
+/// A compiled union of masks. Made once, shared by every body that has the same masks, content and direction.
+#[derive(Debug)]
+pub struct MaskPlan {
+    set: Arc<DetectorSet>,
+    /// Detectors that run: those of all masks that scan this direction.
+    active: DetectorBits,
+    masks: Vec<(MaskId, DetectorBits)>,
+    replacements: Replacements,
+    paths: Paths,
+    /// By state of the paths.
+    actions: Vec<Actions>,
+    /// Names that no detector finds anything in, by name id.
+    clean: Vec<bool>,
+    signed: usize,
+    channels: Channels,
+    thinking: Thinking,
+    state_limit: usize,
+    json_depth: usize,
+    done: Vec<Vec<u8>>,
+    error_event: Vec<u8>,
+    idle: bool,
+}
+
+/// Why masks cannot be carried out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum InvalidPlan {
+    /// A reference to a detector or tag that does not exist.
+    #[error("reference to an entry that does not exist")]
+    Dangling,
+    /// The paths need too many states.
+    #[error("too many or too ambiguous paths")]
+    Paths,
+    /// A path of a channel cannot be followed in one event.
+    #[error("a channel path may only have names and `[*]`, and its keys must lie on its way")]
+    ChannelPath,
+    /// A text and its signature have no common object.
+    #[error("a signature must be in the object of its text")]
+    Signature,
+    /// A replacement would need an escape.
+    #[error("a replacement is not JSON-safe")]
+    Replacement,
+    /// A template of a channel is not an event, or names a key that the channel has not.
+    #[error("a tail template is malformed")]
+    Template,
+}
+
+/// What happens at a place of a document.
+#[derive(Debug, Default)]
+pub(crate) struct Actions {
+    /// The whole value is masked.
+    pub(crate) field: Option<FieldPlan>,
+    /// The value becomes `null`.
+    pub(crate) null: bool,
+    /// The value becomes `null` in a copy.
+    pub(crate) once: bool,
+    /// The value is neither scanned nor changed.
+    pub(crate) skip: bool,
+    /// A string here carries a document.
+    pub(crate) nested: bool,
+    /// A signed text; the number of its pair.
+    pub(crate) signed_text: Option<usize>,
+    /// The signature of a pair.
+    pub(crate) signature: Option<usize>,
+    /// Pairs of signed text and signature live in the object here.
+    pub(crate) signed_here: Vec<usize>,
+    /// A string here is a fragment.
+    pub(crate) fragment: Option<ChannelId>,
+    /// A string here is the signature of a channel.
+    pub(crate) channel_signature: Option<ChannelId>,
+    /// A number here is a key: its number among all keys.
+    pub(crate) key: Option<usize>,
+    /// Closers that look here: their numbers among all closers.
+    pub(crate) closers: Vec<usize>,
+}
+
+/// A value that is masked whatever it holds.
+#[derive(Debug)]
+pub(crate) struct FieldPlan {
+    pub(crate) placeholder: Vec<u8>,
+    findings: Vec<(MaskId, What)>,
+}
+
+/// What a pattern of the paths stands for.
+#[derive(Clone, Copy, Debug)]
+enum Marker<'p> {
+    Field(MaskId, &'p crate::policy::model::Field),
+    Null,
+    Once,
+    Skip,
+    Nested,
+    SignedText(usize),
+    Signature(usize),
+    SignedHere(usize),
+    Fragment(ChannelId),
+    ChannelSignature(ChannelId),
+    Key(usize),
+    Closer(usize),
+}
+
+impl MaskPlan {
+    /// Compiles the union of `masks` for one direction of a content.
+    ///
+    /// # Errors
+    /// See [`InvalidPlan`].
+    #[expect(clippy::too_many_arguments, reason = "each is a different table of the policy")]
+    pub fn new(
+        set: Arc<DetectorSet>,
+        detectors: &[Detector],
+        tags: &[Tag],
+        masks: &[(MaskId, &Mask)],
+        content: Option<&Content>,
+        direction: Direction,
+        thinking: Thinking,
+        limits: &Limits,
+    ) -> Result<MaskPlan, InvalidPlan> {
+        let scans = |mask: &Mask| match direction {
+            Direction::Request => mask.request_body,
+            Direction::Response => mask.response_body,
+        };
+        let scanning: Vec<(MaskId, DetectorBits)> = masks
+            .iter()
+            .filter(|(_, mask)| scans(mask) && !mask.detectors.is_empty())
+            .map(|(id, mask)| (*id, mask.detectors.iter().copied().collect()))
+            .collect();
+        let active = scanning.iter().fold(DetectorBits::new(), |all, (_, bits)| all.union(bits));
+        if !active.difference(&set.all()).is_empty() {
+            return Err(InvalidPlan::Dangling);
+        }
+        let replacements = Replacements::new(detectors, tags)?;
+        let mut patterns: Vec<(Vec<PathStep>, Marker<'_>)> = Vec::new();
+        for (id, mask) in masks {
+            patterns.extend(
+                mask.fields.iter().map(|field| (field.at.steps().to_vec(), Marker::Field(*id, field))),
+            );
+        }
+        let channels = match content {
+            Some(content) => {
+                add_content(content, &mut patterns)?;
+                Channels::new(&content.channels, |steps, marker| patterns.push((steps.to_vec(), marker)))?
+            }
+            None => Channels::default(),
+        };
+        let steps: Vec<&[PathStep]> = patterns.iter().map(|(steps, _)| steps.as_slice()).collect();
+        let paths = Paths::new(&steps).map_err(|_| InvalidPlan::Paths)?;
+        let markers = |ends: &[usize]| -> Vec<Marker<'_>> {
+            ends.iter().filter_map(|&pattern| patterns.get(pattern)).map(|(_, marker)| *marker).collect()
+        };
+        let actions = paths
+            .ends()
+            .map(|ends| Actions::new(&markers(ends), &replacements))
+            .collect::<Result<Vec<_>, _>>()?;
+        let mut plan = MaskPlan {
+            idle: active.is_empty() && masks.iter().all(|(_, mask)| mask.fields.is_empty()),
+            set,
+            active,
+            masks: scanning,
+            replacements,
+            clean: Vec::new(),
+            paths,
+            actions,
+            signed: content.map_or(0, |content| content.signed.len()),
+            channels,
+            thinking,
+            state_limit: usize::try_from(limits.state).unwrap_or(usize::MAX),
+            json_depth: usize::from(limits.json_depth),
+            done: content.map_or_else(Vec::new, |content| {
+                content.done.iter().map(|payload| payload.clone().into_bytes()).collect()
+            }),
+            error_event: content.map_or_else(Vec::new, |content| content.error_event.clone().into_bytes()),
+        };
+        let mut unit = TextUnit::default();
+        let clean =
+            plan.paths.names().map(|name| unit.probe(name, &plan).is_ok_and(|found| found.is_empty()));
+        plan.clean = clean.collect();
+        Ok(plan)
+    }
+
+    /// Is there nothing to do? Then no body need be read.
+    #[must_use]
+    pub fn is_idle(&self) -> bool {
+        self.idle
+    }
+
+    pub(crate) fn set(&self) -> &DetectorSet {
+        &self.set
+    }
+
+    pub(crate) fn active(&self) -> &DetectorBits {
+        &self.active
+    }
+
+    pub(crate) fn paths(&self) -> &Paths {
+        &self.paths
+    }
+
+    pub(crate) fn actions(&self, state: StateId) -> Option<&Actions> {
+        self.actions.get(state.index())
+    }
+
+    /// A key that needs no scan.
+    pub(crate) fn is_clean(&self, name: NameId) -> bool {
+        self.clean.get(name.index()).copied().unwrap_or(false)
+    }
+
+    /// How many pairs of signed text and signature there are.
+    pub(crate) fn signed(&self) -> usize {
+        self.signed
+    }
+
+    /// Must a finding in a signed text refuse the body?
+    pub(crate) fn refuses_signed(&self) -> bool {
+        match self.thinking {
+            Thinking::Refuse => true,
+            Thinking::MaskAndDropSignature => false,
+        }
+    }
+
+    pub(crate) fn channels(&self) -> &Channels {
+        &self.channels
+    }
+
+    pub(crate) fn channel(&self, id: ChannelId) -> Option<&ChannelPlan> {
+        self.channels.get(id)
+    }
+
+    /// Bytes that may be held.
+    pub(crate) fn state_limit(&self) -> usize {
+        self.state_limit
+    }
+
+    pub(crate) fn json_depth(&self) -> usize {
+        self.json_depth
+    }
+
+    /// Is this payload the end of every channel?
+    pub(crate) fn is_done(&self, payload: &[u8]) -> bool {
+        self.done.iter().any(|done| done == payload.trim_ascii())
+    }
+
+    pub(crate) fn error_event(&self) -> Option<&[u8]> {
+        (!self.error_event.is_empty()).then_some(&self.error_event)
+    }
+
+    /// What is written where these detectors found something.
+    pub(crate) fn placeholder(&self, detectors: &DetectorBits) -> &[u8] {
+        self.replacements.strictest(detectors)
+    }
+
+    /// Counts a span for every mask that asked for one of its detectors.
+    pub(crate) fn record(&self, detectors: &DetectorBits, location: &str, findings: &mut Findings) {
+        for (mask, bits) in &self.masks {
+            for detector in bits.intersection(detectors).iter() {
+                findings.record(*mask, What::Detector(detector), location);
+            }
+        }
+    }
+}
+
+impl FieldPlan {
+    pub(crate) fn record(&self, location: &str, findings: &mut Findings) {
+        for &(mask, what) in &self.findings {
+            findings.record(mask, what, location);
+        }
+    }
+}
+
+/// Adds everything of a content but its channels.
+fn add_content<'p>(
+    content: &Content,
+    patterns: &mut Vec<(Vec<PathStep>, Marker<'p>)>,
+) -> Result<(), InvalidPlan> {
+    let plain = [
+        (&content.skip, Marker::Skip),
+        (&content.null, Marker::Null),
+        (&content.nested, Marker::Nested),
+        (&content.once, Marker::Once),
+    ];
+    for (paths, marker) in plain {
+        patterns.extend(paths.iter().map(|path| (path.steps().to_vec(), marker)));
+    }
+    for (pair, signed) in content.signed.iter().enumerate() {
+        let (text, signature) = (signed.text.steps(), signed.signature.steps());
+        let common = text.iter().zip(signature).take_while(|(a, b)| a == b).count();
+        let followable = |step: &PathStep| matches!(step, PathStep::Key(_) | PathStep::AnyElement);
+        let names = |rest: Option<&[PathStep]>| {
+            rest.is_some_and(|rest| {
+                !rest.is_empty() && rest.iter().all(|step| matches!(step, PathStep::Key(_)))
+            })
+        };
+        // Below the common object only names may follow: a list would have many texts for one signature.
+        if !text.iter().all(followable) || !names(text.get(common..)) || !names(signature.get(common..)) {
+            return Err(InvalidPlan::Signature);
+        }
+        patterns.push((text.to_vec(), Marker::SignedText(pair)));
+        patterns.push((signature.to_vec(), Marker::Signature(pair)));
+        patterns.push((text.get(..common).unwrap_or_default().to_vec(), Marker::SignedHere(pair)));
+    }
+    Ok(())
+}
+
+impl Actions {
+    fn new(markers: &[Marker<'_>], replacements: &Replacements) -> Result<Actions, InvalidPlan> {
+        let mut actions = Actions::default();
+        let mut fields = Vec::new();
+        for marker in markers {
+            match *marker {
+                Marker::Field(mask, field) => fields.push((mask, field.tag)),
+                Marker::Null => actions.null = true,
+                Marker::Once => actions.once = true,
+                Marker::Skip => actions.skip = true,
+                Marker::Nested => actions.nested = true,
+                Marker::SignedText(pair) => actions.signed_text = Some(pair),
+                Marker::Signature(pair) => actions.signature = Some(pair),
+                Marker::SignedHere(pair) => actions.signed_here.push(pair),
+                Marker::Fragment(channel) => {
+                    if actions.fragment.replace(channel).is_some() {
+                        return Err(InvalidPlan::ChannelPath);
+                    }
+                }
+                Marker::ChannelSignature(channel) => actions.channel_signature = Some(channel),
+                Marker::Key(key) => actions.key = Some(key),
+                Marker::Closer(closer) => actions.closers.push(closer),
+            }
+        }
+        let tags = fields.iter().map(|&(_, tag)| tag);
+        actions.field = match replacements.strictest_tag(tags)? {
+            Some(placeholder) => {
+                let mut findings: Vec<_> =
+                    fields.iter().map(|&(mask, tag)| (mask, What::Field(tag))).collect();
+                findings.sort_unstable();
+                findings.dedup();
+                Some(FieldPlan { placeholder, findings })
+            }
+            None => None,
+        };
+        Ok(actions)
+    }
+}

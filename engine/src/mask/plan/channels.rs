@@ -1,0 +1,203 @@
+//! The channels of a content, compiled: which keys name an instance, what closes it, how a tail is carried.
+
+use super::{InvalidPlan, Marker};
+use crate::policy::model::Channel;
+use crate::policy::path::PathStep;
+
+/// Most keys of a channel.
+pub(crate) const MAX_KEYS: usize = 4;
+
+/// Most arrays on the path to a fragment.
+pub(crate) const MAX_ARRAYS: usize = 6;
+
+/// A channel: its place in the content.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct ChannelId(usize);
+
+/// All channels of a content.
+#[derive(Debug, Default)]
+pub(crate) struct Channels {
+    list: Vec<ChannelPlan>,
+    closers: Vec<CloserPlan>,
+}
+
+/// One channel.
+#[derive(Debug)]
+pub(crate) struct ChannelPlan {
+    /// How findings call it.
+    pub(crate) label: String,
+    /// The joined text is a document.
+    pub(crate) nested: bool,
+    /// What names an instance, as seen from a fragment.
+    pub(crate) keys: Vec<KeyUse>,
+    /// What names an instance, as seen from the signature.
+    pub(crate) signature_keys: Vec<Option<KeyUse>>,
+    pub(crate) signed: bool,
+    pub(crate) tail: Option<Tail>,
+}
+
+/// A key, seen from another place of the same event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct KeyUse {
+    /// Its number among all keys.
+    pub(crate) key: usize,
+    /// How many arrays its path goes through; the other place shares them.
+    pub(crate) arrays: usize,
+}
+
+/// What closes instances of one channel.
+#[derive(Debug)]
+pub(crate) struct CloserPlan {
+    pub(crate) channel: ChannelId,
+    /// The string that is expected; none: anything but `null`.
+    pub(crate) is: Option<Vec<u8>>,
+    /// The keys of the channel, in their order; none if the closer says nothing about one.
+    pub(crate) keys: Vec<Option<KeyUse>>,
+}
+
+/// The event that carries a tail.
+#[derive(Debug)]
+pub(crate) struct Tail(Vec<TailPart>);
+
+#[derive(Debug)]
+enum TailPart {
+    Raw(Vec<u8>),
+    Text,
+    Key(usize),
+}
+
+impl ChannelId {
+    pub(crate) fn index(self) -> usize {
+        self.0
+    }
+}
+
+impl Channels {
+    pub(super) fn new<'p>(
+        channels: &[Channel],
+        mut add: impl FnMut(&[PathStep], Marker<'p>),
+    ) -> Result<Channels, InvalidPlan> {
+        let mut all = Channels::default();
+        let mut keys: Vec<&[PathStep]> = Vec::new();
+        for (place, channel) in channels.iter().enumerate() {
+            let id = ChannelId(place);
+            let mut own = Vec::new();
+            for path in &channel.key {
+                let steps = followable(path.steps())?;
+                let number = keys.iter().position(|known| *known == steps).unwrap_or_else(|| {
+                    add(steps, Marker::Key(keys.len()));
+                    keys.push(steps);
+                    keys.len() - 1
+                });
+                own.push((number, steps));
+            }
+            if own.len() > MAX_KEYS || channel.fragments.is_empty() {
+                return Err(InvalidPlan::ChannelPath);
+            }
+            for path in &channel.fragments {
+                let steps = followable(path.steps())?;
+                if own.iter().any(|(_, key)| seen_from(key, steps).is_none()) {
+                    return Err(InvalidPlan::ChannelPath);
+                }
+                add(steps, Marker::Fragment(id));
+            }
+            let uses = |from: &[PathStep]| -> Vec<Option<KeyUse>> {
+                let seen = own
+                    .iter()
+                    .map(|&(key, steps)| seen_from(steps, from).map(|arrays| KeyUse { key, arrays }));
+                seen.collect()
+            };
+            for closer in &channel.closed_by {
+                let steps = followable(closer.at.steps())?;
+                add(steps, Marker::Closer(all.closers.len()));
+                let is = closer.is.clone().map(String::into_bytes);
+                all.closers.push(CloserPlan { channel: id, is, keys: uses(steps) });
+            }
+            let signature = channel.signature.as_ref().map(|path| followable(path.steps())).transpose()?;
+            if let Some(steps) = signature {
+                add(steps, Marker::ChannelSignature(id));
+            }
+            all.list.push(ChannelPlan {
+                label: format!("channel.{}", channel.name),
+                nested: channel.nested,
+                keys: own.iter().map(|&(key, steps)| KeyUse { key, arrays: arrays(steps) }).collect(),
+                signature_keys: signature.map(uses).unwrap_or_default(),
+                signed: signature.is_some(),
+                tail: channel.tail.as_ref().map(|text| Tail::new(text, own.len())).transpose()?,
+            });
+        }
+        Ok(all)
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.list.is_empty()
+    }
+
+    pub(crate) fn get(&self, id: ChannelId) -> Option<&ChannelPlan> {
+        self.list.get(id.0)
+    }
+
+    pub(crate) fn closer(&self, closer: usize) -> Option<&CloserPlan> {
+        self.closers.get(closer)
+    }
+}
+
+impl Tail {
+    fn new(template: &str, keys: usize) -> Result<Tail, InvalidPlan> {
+        let mut parts = Vec::new();
+        let mut texts = 0;
+        let mut rest = template;
+        while let Some((before, after)) = rest.split_once('%') {
+            parts.push(TailPart::Raw(before.as_bytes().to_vec()));
+            let mut chars = after.chars();
+            parts.push(match chars.next() {
+                Some('t') => {
+                    texts += 1;
+                    TailPart::Text
+                }
+                Some('%') => TailPart::Raw(b"%".to_vec()),
+                Some(digit) => {
+                    let key = digit.to_digit(10).and_then(|digit| usize::try_from(digit).ok());
+                    TailPart::Key(key.filter(|&key| key < keys).ok_or(InvalidPlan::Template)?)
+                }
+                None => return Err(InvalidPlan::Template),
+            });
+            rest = chars.as_str();
+        }
+        parts.push(TailPart::Raw(rest.as_bytes().to_vec()));
+        if texts != 1 || !template.ends_with("\n\n") {
+            return Err(InvalidPlan::Template);
+        }
+        Ok(Tail(parts))
+    }
+
+    /// Writes the event; `keys` are the values of the instance.
+    pub(crate) fn write(&self, text: &[u8], keys: &[u64], out: &mut Vec<u8>) {
+        for part in &self.0 {
+            match part {
+                TailPart::Raw(raw) => out.extend_from_slice(raw),
+                TailPart::Text => out.extend_from_slice(text),
+                TailPart::Key(key) => {
+                    let value = keys.get(*key).copied().unwrap_or(0);
+                    out.extend_from_slice(value.to_string().as_bytes());
+                }
+            }
+        }
+    }
+}
+
+/// A path whose every array has one place in an event.
+fn followable(steps: &[PathStep]) -> Result<&[PathStep], InvalidPlan> {
+    let plain = steps.iter().all(|step| matches!(step, PathStep::Key(_) | PathStep::AnyElement));
+    if plain && arrays(steps) <= MAX_ARRAYS { Ok(steps) } else { Err(InvalidPlan::ChannelPath) }
+}
+
+fn arrays(steps: &[PathStep]) -> usize {
+    steps.iter().filter(|step| **step == PathStep::AnyElement).count()
+}
+
+/// How many arrays `key` goes through, if `other` goes through the same ones.
+fn seen_from(key: &[PathStep], other: &[PathStep]) -> Option<usize> {
+    let shared = key.iter().rposition(|step| *step == PathStep::AnyElement).map_or(0, |last| last + 1);
+    (key.get(..shared) == other.get(..shared)).then(|| arrays(key))
+}

@@ -1,0 +1,233 @@
+//! A first look at an event: which channels it gives to, what names them, what it closes.
+//!
+//! Keys and closers may stand behind the fragments they concern, so an event is surveyed before it is written.
+
+use super::MaskError;
+use super::channel::InstanceKeys;
+use super::plan::{ChannelId, CloserPlan, KeyUse, MAX_ARRAYS, MaskPlan};
+use crate::format::json::{NameId, Place, Scalar, ScalarPart, Visit};
+
+/// Places in the arrays on the way to a value, outermost first.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Arrays([u32; MAX_ARRAYS]);
+
+/// What an event has.
+#[derive(Debug, Default)]
+pub(crate) struct Survey {
+    /// Strings that are fragments, in order.
+    pub(crate) fragments: Vec<(ChannelId, Arrays)>,
+    /// Strings that are signatures of channels, in order.
+    pub(crate) signatures: Vec<(ChannelId, Arrays)>,
+    /// Closers that apply, in order.
+    pub(crate) closers: Vec<(usize, Arrays)>,
+    keys: Vec<(usize, Arrays, u64)>,
+    /// The scalar or string being read, if it matters.
+    value: Vec<u8>,
+    matters: bool,
+}
+
+/// Surveys a document.
+pub(crate) struct Surveyor<'v> {
+    pub(crate) survey: &'v mut Survey,
+    pub(crate) plan: &'v MaskPlan,
+}
+
+impl Survey {
+    pub(crate) fn clear(&mut self) {
+        self.fragments.clear();
+        self.signatures.clear();
+        self.closers.clear();
+        self.keys.clear();
+        self.matters = false;
+    }
+
+    /// Does the event neither give to a channel nor close one?
+    pub(crate) fn is_empty(&self) -> bool {
+        self.fragments.is_empty() && self.signatures.is_empty() && self.closers.is_empty()
+    }
+
+    /// The keys that name the instance of a fragment. A key that is absent is the place in its innermost array.
+    pub(crate) fn keys_of(&self, uses: &[KeyUse], at: &Arrays) -> InstanceKeys {
+        let mut keys = InstanceKeys::default();
+        for key in uses {
+            keys.push(self.key(*key, at).unwrap_or(0));
+        }
+        keys
+    }
+
+    /// Does an observation at `at` agree with an instance in every key that the event shows there?
+    pub(crate) fn agrees(&self, uses: &[Option<KeyUse>], at: &Arrays, keys: &InstanceKeys) -> bool {
+        uses.iter().zip(keys.values()).all(|(key, value)| {
+            let shown = key.and_then(|key| self.key(key, at));
+            shown.is_none_or(|shown| shown == *value)
+        })
+    }
+
+    /// The value of a key as seen from a place: what stands there, or else the place in its innermost array, if any.
+    fn key(&self, key: KeyUse, at: &Arrays) -> Option<u64> {
+        let same = |(number, arrays, _): &&(usize, Arrays, u64)| {
+            *number == key.key && arrays.first(key.arrays) == at.first(key.arrays)
+        };
+        // Of repeated members the last one counts, as in most readers.
+        let shown = self.keys.iter().rev().find(same).map(|(_, _, value)| *value);
+        shown.or_else(|| at.first(key.arrays).last().map(|&place| u64::from(place)))
+    }
+}
+
+impl Arrays {
+    fn of(place: Place<'_>) -> Arrays {
+        let mut arrays = Arrays::default();
+        let indices = place.frames.iter().filter(|frame| frame.array).map(|frame| frame.index);
+        for (slot, index) in arrays.0.iter_mut().zip(indices) {
+            *slot = index;
+        }
+        arrays
+    }
+
+    fn first(&self, count: usize) -> &[u32] {
+        self.0.get(..count).unwrap_or(&self.0)
+    }
+}
+
+/// Longest value that a survey compares.
+const MAX_VALUE: usize = 64;
+
+/// The number that a key stands for. Whatever is no small whole number gets one that no small whole number has.
+pub(crate) fn key_value(text: &[u8]) -> u64 {
+    let whole = std::str::from_utf8(text).ok().and_then(|text| text.parse::<u64>().ok());
+    match whole.filter(|&value| value < UNPRINTABLE_KEY) {
+        Some(value) => value,
+        None => {
+            let hash = text.iter().fold(0xCBF2_9CE4_8422_2325_u64, |hash, &byte| {
+                (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01B3)
+            });
+            hash | UNPRINTABLE_KEY
+        }
+    }
+}
+
+/// Keys from here on are no whole numbers.
+pub(crate) const UNPRINTABLE_KEY: u64 = 1 << 63;
+
+impl Surveyor<'_> {
+    fn note(&mut self, text: &[u8]) {
+        if self.survey.matters {
+            let room = (MAX_VALUE + 1).saturating_sub(self.survey.value.len());
+            self.survey.value.extend(text.iter().take(room));
+        }
+    }
+
+    /// A value of any kind ended or, for containers, began: `text` is what a closer compares.
+    fn close(&mut self, place: Place<'_>, text: Option<&[u8]>, null: bool) {
+        let Some(actions) = self.plan.actions(place.state) else { return };
+        for &closer in &actions.closers {
+            let expected =
+                self.plan.channels().closer(closer).map(|closer: &CloserPlan| closer.is.as_deref());
+            let applies = match expected {
+                Some(Some(is)) => text == Some(is),
+                Some(None) => !null,
+                None => false,
+            };
+            if applies {
+                self.survey.closers.push((closer, Arrays::of(place)));
+            }
+        }
+    }
+}
+
+impl Visit for Surveyor<'_> {
+    type Error = MaskError;
+
+    fn blank(&mut self, _text: &[u8], _raw: &[u8]) -> Result<(), MaskError> {
+        Ok(())
+    }
+
+    fn mark(&mut self, _raw: &[u8]) -> Result<(), MaskError> {
+        Ok(())
+    }
+
+    fn enter(&mut self, place: Place<'_>, _array: bool, _raw: &[u8]) -> Result<(), MaskError> {
+        self.close(place, None, false);
+        Ok(())
+    }
+
+    fn leave(&mut self, _place: Place<'_>, _raw: &[u8]) -> Result<(), MaskError> {
+        Ok(())
+    }
+
+    fn string(&mut self, place: Place<'_>, key: bool, _raw: &[u8]) -> Result<(), MaskError> {
+        self.survey.matters = false;
+        let Some(actions) = self.plan.actions(place.state) else { return Ok(()) };
+        if key {
+            return Ok(());
+        }
+        if let Some(channel) = actions.fragment {
+            self.survey.fragments.push((channel, Arrays::of(place)));
+        }
+        if let Some(channel) = actions.channel_signature {
+            self.survey.signatures.push((channel, Arrays::of(place)));
+        }
+        self.survey.matters = !actions.closers.is_empty() || actions.key.is_some();
+        self.survey.value.clear();
+        Ok(())
+    }
+
+    fn text(&mut self, _place: Place<'_>, run: &[u8]) -> Result<(), MaskError> {
+        self.note(run);
+        Ok(())
+    }
+
+    fn cell(&mut self, _place: Place<'_>, _raw: &[u8], text: &[u8]) -> Result<(), MaskError> {
+        self.note(text);
+        Ok(())
+    }
+
+    fn string_end(&mut self, place: Place<'_>, _raw: &[u8]) -> Result<(), MaskError> {
+        if std::mem::take(&mut self.survey.matters) {
+            let value = std::mem::take(&mut self.survey.value);
+            self.close(place, Some(&value), false);
+            // A string is not the number it may look like.
+            if let Some(key) = self.plan.actions(place.state).and_then(|actions| actions.key) {
+                let named = key_value(&[b"\"", value.as_slice()].concat());
+                self.survey.keys.push((key, Arrays::of(place), named));
+            }
+            self.survey.value = value;
+        }
+        Ok(())
+    }
+
+    fn scalar(
+        &mut self,
+        place: Place<'_>,
+        part: ScalarPart,
+        text: &[u8],
+        _raw: &[u8],
+    ) -> Result<(), MaskError> {
+        if part.first {
+            let actions = self.plan.actions(place.state);
+            self.survey.matters =
+                actions.is_some_and(|actions| actions.key.is_some() || !actions.closers.is_empty());
+            self.survey.value.clear();
+        }
+        self.note(text);
+        Ok(())
+    }
+
+    fn scalar_end(&mut self, place: Place<'_>, kind: Scalar) -> Result<(), MaskError> {
+        if std::mem::take(&mut self.survey.matters) {
+            let value = std::mem::take(&mut self.survey.value);
+            let null = kind == Scalar::Literal && value == b"null";
+            self.close(place, None, null);
+            if let (false, Some(key)) = (null, self.plan.actions(place.state).and_then(|actions| actions.key))
+            {
+                self.survey.keys.push((key, Arrays::of(place), key_value(&value)));
+            }
+            self.survey.value = value;
+        }
+        Ok(())
+    }
+
+    fn known_key(&mut self, _place: Place<'_>, _name: NameId, _raw: &[u8]) -> Result<bool, MaskError> {
+        Ok(true)
+    }
+}

@@ -1,0 +1,333 @@
+//! One text, scanned as it comes, written as soon as it is decided.
+//!
+//! A text unit is what a reader sees as one string: it is scanned *decoded* and written *raw*. So it keeps, for the bytes
+//! that are not decided yet, how they were written: runs in which every byte stands for itself, and cells (an escape, a
+//! line break with its field name), which are written or replaced as a whole.
+//!
+//! Guarantees: a byte is written only when no continuation can cover it; a span is replaced exactly once, when it is
+//! final; bytes that are known to be covered are dropped at once, so a value of any length needs no memory.
+
+use super::MaskError;
+use super::detector::DetectorBits;
+use super::finding::Findings;
+use super::plan::{FieldPlan, MaskPlan};
+use super::scan::Scan;
+use crate::format::json::Frame;
+use std::collections::VecDeque;
+
+/// Where masked bytes go and what is noted on the way.
+pub(crate) struct Sink<'s> {
+    pub(crate) plan: &'s MaskPlan,
+    pub(crate) out: &'s mut Vec<u8>,
+    pub(crate) findings: &'s mut Findings,
+    /// Spans and fields replaced so far.
+    pub(crate) replaced: u64,
+    /// Where in `out` the last replacement ends.
+    pub(crate) last_end: usize,
+    /// Findings are not counted: this was written before.
+    pub(crate) quiet: bool,
+    /// Bytes that may be held here; what is held elsewhere is taken off.
+    pub(crate) room: usize,
+}
+
+/// Where a text is, for findings.
+#[derive(Clone, Copy)]
+pub(crate) struct Location<'l> {
+    pub(crate) root: &'l str,
+    pub(crate) outer: &'l [Frame],
+    pub(crate) inner: &'l [Frame],
+}
+
+/// A text unit.
+#[derive(Debug, Default)]
+pub(crate) struct TextUnit {
+    scan: Scan,
+    /// The raw bytes that are not decided, from `start` on.
+    raw: Vec<u8>,
+    start: usize,
+    /// How `raw` is to be read.
+    cells: VecDeque<Cell>,
+    /// Position (decoded) of the first byte of `raw`.
+    front: u64,
+    /// The bytes before `front` belong to a span whose replacement is still to be written.
+    covered: bool,
+}
+
+/// A piece of undecided text.
+#[derive(Clone, Copy, Debug)]
+enum Cell {
+    /// So many bytes that stand for themselves.
+    Run(usize),
+    /// All or nothing.
+    Whole { text: usize, raw: usize },
+}
+
+impl<'s> Sink<'s> {
+    pub(crate) fn new(
+        plan: &'s MaskPlan,
+        out: &'s mut Vec<u8>,
+        findings: &'s mut Findings,
+        room: usize,
+    ) -> Sink<'s> {
+        Sink { plan, out, findings, replaced: 0, last_end: 0, quiet: false, room }
+    }
+
+    /// Fails if more is held than there is room for.
+    pub(crate) fn fits(&self, held: usize) -> Result<(), MaskError> {
+        if held > self.room { Err(MaskError::Budget) } else { Ok(()) }
+    }
+
+    /// Writes what stands for a value in which these detectors found something.
+    pub(crate) fn replace(&mut self, detectors: &DetectorBits, at: Location<'_>) {
+        self.out.extend_from_slice(self.plan.placeholder(detectors));
+        self.last_end = self.out.len();
+        self.replaced = self.replaced.saturating_add(1);
+        if !self.quiet {
+            self.plan.record(detectors, &at.describe(self.plan), self.findings);
+        }
+    }
+
+    /// As [`Sink::replace`], where the location was written down before.
+    pub(crate) fn replace_at(&mut self, detectors: &DetectorBits, location: &str) {
+        self.out.extend_from_slice(self.plan.placeholder(detectors));
+        self.replaced = self.replaced.saturating_add(1);
+        if !self.quiet {
+            self.plan.record(detectors, location, self.findings);
+        }
+    }
+
+    /// Writes what stands for a value that is masked by its place.
+    pub(crate) fn replace_field(&mut self, field: &FieldPlan, at: Location<'_>) {
+        self.out.extend_from_slice(&field.placeholder);
+        self.replaced = self.replaced.saturating_add(1);
+        if !self.quiet {
+            field.record(&at.describe(self.plan), self.findings);
+        }
+    }
+}
+
+impl Location<'_> {
+    pub(crate) fn describe(self, plan: &MaskPlan) -> String {
+        let mut text = self.root.to_owned();
+        for frame in self.outer.iter().chain(self.inner) {
+            if frame.array {
+                text.push_str("[*]");
+            } else {
+                let name = plan.paths().text(frame.name).and_then(|name| std::str::from_utf8(name).ok());
+                text.push('.');
+                text.push_str(name.unwrap_or("*"));
+            }
+        }
+        text
+    }
+}
+
+impl TextUnit {
+    /// Bytes that stand for themselves.
+    pub(crate) fn literal(
+        &mut self,
+        bytes: &[u8],
+        sink: &mut Sink<'_>,
+        at: Location<'_>,
+    ) -> Result<(), MaskError> {
+        self.scan.feed(sink.plan.set(), sink.plan.active(), bytes);
+        let rest = self.write(bytes, sink, at)?;
+        if !rest.is_empty() {
+            self.keep(rest);
+            match self.cells.back_mut() {
+                Some(Cell::Run(length)) => *length += rest.len(),
+                _ => self.cells.push_back(Cell::Run(rest.len())),
+            }
+        }
+        Ok(())
+    }
+
+    /// A character that is written as `raw`.
+    pub(crate) fn cell(
+        &mut self,
+        raw: &[u8],
+        text: &[u8],
+        sink: &mut Sink<'_>,
+        at: Location<'_>,
+    ) -> Result<(), MaskError> {
+        if raw == text {
+            return self.literal(text, sink, at);
+        }
+        self.keep(raw);
+        self.cells.push_back(Cell::Whole { text: text.len(), raw: raw.len() });
+        self.scan.feed(sink.plan.set(), sink.plan.active(), text);
+        self.write(&[], sink, at).map(|_| ())
+    }
+
+    /// The end of the text: writes all that is left. The unit is then new.
+    pub(crate) fn finish(&mut self, sink: &mut Sink<'_>, at: Location<'_>) -> Result<(), MaskError> {
+        if self.scan.position() > 0 {
+            self.scan.finish(sink.plan.set(), sink.plan.active());
+            self.write(&[], sink, at)?;
+            if self.waits() {
+                // SECURITY: a finished scan decides everything; if it did not, nothing undecided may leave.
+                return Err(MaskError::Overflow);
+            }
+        }
+        self.clear();
+        Ok(())
+    }
+
+    /// The detectors that find something in a text of its own. The unit must be new, and is so again.
+    pub(crate) fn probe(&mut self, text: &[u8], plan: &MaskPlan) -> Result<DetectorBits, MaskError> {
+        self.scan.feed(plan.set(), plan.active(), text);
+        self.scan.finish(plan.set(), plan.active());
+        let mut found = DetectorBits::new();
+        while let Some(span) = self.scan.pop_span() {
+            found = found.union(&span.detectors);
+        }
+        let overflowed = self.scan.overflowed();
+        self.scan.reset();
+        if overflowed { Err(MaskError::Overflow) } else { Ok(found) }
+    }
+
+    /// Forgets the text.
+    pub(crate) fn clear(&mut self) {
+        self.scan.reset();
+        self.raw.clear();
+        self.cells.clear();
+        self.start = 0;
+        self.front = 0;
+        self.covered = false;
+    }
+
+    /// Is anything of the text still to be written?
+    pub(crate) fn waits(&self) -> bool {
+        self.covered || !self.cells.is_empty()
+    }
+
+    /// Bytes of text and state that are held.
+    pub(crate) fn held(&self) -> usize {
+        (self.raw.len() - self.start) + self.cells.len() * size_of::<Cell>() + self.scan.held()
+    }
+
+    /// Writes what is decided of the kept bytes and then of `fresh`; returns the part of `fresh` that is not decided.
+    fn write<'f>(
+        &mut self,
+        fresh: &'f [u8],
+        sink: &mut Sink<'_>,
+        at: Location<'_>,
+    ) -> Result<&'f [u8], MaskError> {
+        if self.scan.overflowed() {
+            return Err(MaskError::Overflow);
+        }
+        let mut fresh = fresh;
+        while let Some(span) = self.scan.pop_span() {
+            self.emit(span.start, &mut fresh, sink.out);
+            sink.replace(&span.detectors, at);
+            self.skip(span.end, &mut fresh);
+            self.covered = false;
+        }
+        let decided = self.scan.decided();
+        if let Some(start) = self.scan.open_span() {
+            self.emit(start.min(decided), &mut fresh, sink.out);
+            self.skip_within(decided, &mut fresh);
+            self.covered = start < self.front;
+        } else {
+            self.emit(decided, &mut fresh, sink.out);
+        }
+        Ok(fresh)
+    }
+
+    /// Writes what ends at or before `to`.
+    fn emit(&mut self, to: u64, fresh: &mut &[u8], out: &mut Vec<u8>) {
+        while self.front < to {
+            let Some(cell) = self.cells.front_mut() else {
+                out.extend_from_slice(self.take_fresh(to, fresh));
+                return;
+            };
+            let room = usize::try_from(to - self.front).unwrap_or(usize::MAX);
+            let (text, raw) = match *cell {
+                Cell::Run(length) if length > room => {
+                    *cell = Cell::Run(length - room);
+                    (room, room)
+                }
+                Cell::Run(length) => {
+                    self.cells.pop_front();
+                    (length, length)
+                }
+                Cell::Whole { text, raw } if text <= room => {
+                    self.cells.pop_front();
+                    (text, raw)
+                }
+                Cell::Whole { .. } => return,
+            };
+            out.extend_from_slice(self.raw.get(self.start..self.start + raw).unwrap_or_default());
+            self.forget(text, raw);
+        }
+    }
+
+    /// Drops everything that begins before `to`: a covered cell is covered whole.
+    fn skip(&mut self, to: u64, fresh: &mut &[u8]) {
+        while self.front < to {
+            let Some(cell) = self.cells.front_mut() else {
+                self.take_fresh(to, fresh);
+                return;
+            };
+            let room = usize::try_from(to - self.front).unwrap_or(usize::MAX);
+            let (text, raw) = match *cell {
+                Cell::Run(length) if length > room => {
+                    *cell = Cell::Run(length - room);
+                    (room, room)
+                }
+                Cell::Run(length) => {
+                    self.cells.pop_front();
+                    (length, length)
+                }
+                Cell::Whole { text, raw } => {
+                    self.cells.pop_front();
+                    (text, raw)
+                }
+            };
+            self.forget(text, raw);
+        }
+    }
+
+    /// Drops everything that ends at or before `to`.
+    fn skip_within(&mut self, to: u64, fresh: &mut &[u8]) {
+        while self.front < to {
+            match self.cells.front() {
+                Some(&Cell::Whole { text, .. }) if self.front.saturating_add(wide(text)) > to => break,
+                Some(&(Cell::Whole { text: length, .. } | Cell::Run(length))) => {
+                    self.skip(to.min(self.front.saturating_add(wide(length))), fresh);
+                }
+                None => self.skip(to, fresh),
+            }
+        }
+    }
+
+    /// Takes fresh bytes up to `to`.
+    fn take_fresh<'f>(&mut self, to: u64, fresh: &mut &'f [u8]) -> &'f [u8] {
+        let length = usize::try_from(to - self.front).unwrap_or(usize::MAX).min(fresh.len());
+        let (taken, rest) = fresh.split_at_checked(length).unwrap_or((fresh, &[]));
+        *fresh = rest;
+        // INVARIANT: nothing is decided beyond what was fed, so `length` bytes are there.
+        self.front = to;
+        taken
+    }
+
+    fn keep(&mut self, raw: &[u8]) {
+        if self.cells.is_empty() {
+            self.raw.clear();
+            self.start = 0;
+        } else if self.start > 256 && self.start * 2 > self.raw.len() {
+            self.raw.drain(..self.start);
+            self.start = 0;
+        }
+        self.raw.extend_from_slice(raw);
+    }
+
+    fn forget(&mut self, text: usize, raw: usize) {
+        self.front = self.front.saturating_add(wide(text));
+        self.start += raw;
+    }
+}
+
+fn wide(length: usize) -> u64 {
+    u64::try_from(length).unwrap_or(u64::MAX)
+}

@@ -86,8 +86,8 @@ impl Scan {
 
     /// Scans the next bytes of the text. `set` and `active` must be the same for the whole text.
     pub fn feed(&mut self, set: &DetectorSet, active: &DetectorBits, bytes: &[u8]) {
-        self.overflowed |= self.finished;
         let Some(&last) = bytes.last() else { return };
+        self.overflowed |= self.finished;
         if self.overflowed {
             return;
         }

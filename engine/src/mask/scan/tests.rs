@@ -1,1 +1,138 @@
-//! Tests of the scan.
+//! Tests of the scan's surface; its exactness is checked against an oracle in `tests/scan_oracle.rs`.
+
+use super::*;
+use crate::compile::{Pattern, build};
+use crate::policy::id::DetectorId;
+use crate::policy::model::Validator;
+
+const CARD: DetectorId = DetectorId(0);
+const KEY: DetectorId = DetectorId(1);
+const MAIL: DetectorId = DetectorId(2);
+
+fn set() -> DetectorSet {
+    let list = [
+        (r"\b[0-9]{4}(?:[ -]?[0-9]){8,15}\b", Some(Validator::Luhn)),
+        (r"\bkey-[a-z0-9]{4,}", None),
+        (r"[a-z.]{1,8}@[a-z]{2,8}\b", None),
+    ];
+    let numbered = list.into_iter().zip(0..);
+    let patterns: Vec<Pattern> = numbered
+        .map(|((regex, validator), id)| Pattern { detector: DetectorId(id), regex: regex.into(), validator })
+        .collect();
+    let validators = patterns.iter().map(|pattern| pattern.validator).collect();
+    DetectorSet::with_validators(build(&patterns, 512).unwrap().automata, validators).unwrap()
+}
+
+fn spans(scan: &mut Scan) -> Vec<(u64, u64, Vec<DetectorId>)> {
+    std::iter::from_fn(|| scan.pop_span())
+        .map(|span| (span.start, span.end, span.detectors.iter().collect()))
+        .collect()
+}
+
+#[test]
+fn text_is_decided_as_it_comes() {
+    let set = set();
+    let all = set.all();
+    let mut scan = Scan::new();
+    let mut state = |text: &str| {
+        scan.feed(&set, &all, text.as_bytes());
+        (scan.decided(), scan.open_span(), spans(&mut scan))
+    };
+    assert_eq!(state("use "), (4, None, vec![]));
+    assert_eq!(state("key"), (4, None, vec![]), "may become a key");
+    assert_eq!(state("-ab1"), (4, None, vec![]), "four bytes, but the next is not known");
+    assert_eq!(state("2"), (4, None, vec![]), "reports come one byte late");
+    assert_eq!(state("3"), (12, Some(4), vec![]), "covered, and may go on");
+    assert_eq!(state(" "), (14, None, vec![(4, 13, vec![KEY])]));
+    assert_eq!(state("jo.do"), (14, None, vec![]), "may become a mail address");
+    assert_eq!(state("!"), (20, None, vec![]));
+}
+
+#[test]
+fn overlapping_matches_are_one_span_and_neighbours_are_two() {
+    let set = set();
+    let mut scan = Scan::new();
+    scan.feed(&set, &set.all(), b"4111-1111-1111-1111@ab key-abcd@cd,ab@cd");
+    scan.finish(&set, &set.all());
+    let found = spans(&mut scan);
+    assert_eq!(found, [(0, 19, vec![CARD]), (23, 34, vec![KEY, MAIL]), (35, 40, vec![MAIL])]);
+    assert_eq!((scan.decided(), scan.open_span()), (40, None));
+}
+
+#[test]
+fn only_active_detectors_count_and_hold() {
+    let set = set();
+    let active: DetectorBits = [KEY].into_iter().collect();
+    let mut scan = Scan::new();
+    scan.feed(&set, &active, b"4111 1111 1111 1111 jo@do 4111 mail");
+    assert_eq!(scan.decided(), scan.position(), "neither a card nor a mail address can hold text");
+    scan.feed(&set, &active, b" key-abcd@ef");
+    scan.finish(&set, &active);
+    assert_eq!(spans(&mut scan), [(36, 44, vec![KEY])]);
+    let none = DetectorBits::new();
+    scan.reset();
+    scan.feed(&set, &none, b"key-abcd");
+    assert_eq!((scan.decided(), scan.pop_span()), (8, None));
+}
+
+#[test]
+fn a_reset_scan_is_new() {
+    let set = set();
+    let all = set.all();
+    let mut scan = Scan::new();
+    assert_eq!(scan.held(), 0);
+    for text in ["key-abcd jo@do 4111 1111 1111", "key-abcd", "some.loc", "word", "4"] {
+        scan.feed(&set, &all, text.as_bytes());
+        scan.reset();
+        assert_eq!((scan.position(), scan.decided(), scan.open_span()), (0, 0, None));
+        scan.feed(&set, &all, b"@do key-abcd");
+        scan.finish(&set, &all);
+        assert_eq!(spans(&mut scan), [(4, 12, vec![KEY])], "nothing of the old text counts");
+        scan.reset();
+    }
+}
+
+#[test]
+fn what_is_held_is_bounded_and_let_go() {
+    let set = set();
+    let all = set.all();
+    let mut scan = Scan::new();
+    for _ in 0..1000 {
+        for part in ["4111 ", "1", "111 1111 111", "1 jo", "@do", " key-", "abcdefgh "] {
+            scan.feed(&set, &all, part.as_bytes());
+            assert!(scan.tail.len() <= MAX_VALIDATED, "{} bytes of text", scan.tail.len());
+            while scan.pop_span().is_some() {}
+            assert!(scan.held() < 4096, "{} bytes", scan.held());
+        }
+    }
+    scan.feed(&set, &all, "jo@do,".repeat(10_000).as_bytes());
+    assert_eq!(spans(&mut scan).len(), 10_000);
+    assert!(scan.held() < 4096, "{} bytes after many spans", scan.held());
+}
+
+#[test]
+fn a_text_that_goes_on_after_its_end_is_refused() {
+    let set = set();
+    let all = set.all();
+    let mut scan = Scan::new();
+    scan.feed(&set, &all, b"key-ab");
+    scan.finish(&set, &all);
+    scan.finish(&set, &all);
+    scan.feed(&set, &all, b"");
+    assert!(!scan.overflowed(), "nothing came after the end");
+    scan.feed(&set, &all, b"cd");
+    assert!(scan.overflowed());
+    assert_eq!(scan.decided(), 6, "what came is not decided");
+}
+
+#[test]
+fn debug_shows_no_text() {
+    let set = set();
+    let mut scan = Scan::new();
+    scan.feed(&set, &set.all(), b"4111 1111 1111 1");
+    let printed = format!("{scan:?}");
+    assert!(
+        printed.contains("tail: 16") && !printed.contains("4111") && !printed.contains("49"),
+        "{printed}"
+    );
+}

@@ -1,0 +1,199 @@
+//! Detectors at work in the compiler: build them, and look with them at a text.
+//!
+//! The automata and the scan are the engine's own, so what is found here is what the filter finds.
+
+use std::ops::Range;
+use veilwire_engine::compile::{self, CompileError, Pattern};
+use veilwire_engine::mask::automaton::Automaton;
+use veilwire_engine::mask::detector::DetectorSet;
+use veilwire_engine::mask::scan::Scan;
+use veilwire_engine::policy::id::{DetectorId, TagId};
+use veilwire_engine::policy::model::{Detector, Model, Validator};
+
+/// A detector to build.
+#[derive(Clone, Copy, Debug)]
+pub struct Wanted<'a> {
+    /// Full name.
+    pub name: &'a str,
+    /// Regular expression.
+    pub pattern: &'a str,
+    /// Check of what matched.
+    pub validator: Option<Validator>,
+}
+
+/// Detectors, built.
+#[derive(Debug)]
+pub struct Probe {
+    set: DetectorSet,
+    names: Vec<String>,
+}
+
+/// A stretch of text that detectors cover.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Hit {
+    /// Bytes of the text.
+    pub range: Range<usize>,
+    /// Full names of every detector with a match inside.
+    pub detectors: Vec<String>,
+}
+
+/// Why detectors cannot be built.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Trouble {
+    /// The pattern is not a regular expression.
+    #[error("pattern does not parse: {0}")]
+    Syntax(SyntaxTrouble),
+    /// Look-around or a back-reference.
+    #[error("{0} is not supported")]
+    LookAround(String),
+    /// Can hold back text for ever, after this text.
+    #[error("text can stay undecided for ever after `{0}`")]
+    Unbounded(String),
+    /// Can hold back this many bytes.
+    #[error("up to {0} bytes can stay undecided")]
+    Longer(u32),
+    /// A validator would have to wait for too long a match.
+    #[error("a validated match can be too long")]
+    LongMatch,
+    /// The automaton is too large.
+    #[error("the automaton is too large")]
+    TooLarge,
+    /// Matches the empty text, or nothing.
+    #[error("the pattern matches the empty text, or nothing at all")]
+    Empty,
+    /// Something else, in words.
+    #[error("{0}")]
+    Other(String),
+}
+
+/// What is wrong in a pattern, and where.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{text}")]
+pub struct SyntaxTrouble {
+    /// In words.
+    pub text: String,
+    /// Bytes of the pattern.
+    pub range: Range<usize>,
+}
+
+/// Compiles detectors to automata; a detector's number is its place in the list.
+///
+/// # Errors
+/// See [`Trouble`].
+pub fn build(wanted: &[Wanted<'_>], window: u32) -> Result<Vec<Automaton>, Trouble> {
+    let patterns: Vec<Pattern> = wanted
+        .iter()
+        .zip(0..)
+        .map(|(wanted, number)| Pattern {
+            detector: DetectorId(number),
+            regex: wanted.pattern.to_owned(),
+            validator: wanted.validator,
+        })
+        .collect();
+    compile::build(&patterns, window)
+        .map(|built| built.automata)
+        .map_err(|error| Trouble::from_engine(&error))
+}
+
+impl Probe {
+    /// Builds detectors.
+    ///
+    /// # Errors
+    /// See [`Trouble`].
+    pub fn new(wanted: &[Wanted<'_>], window: u32) -> Result<Probe, Trouble> {
+        let automata = build(wanted, window)?;
+        let detectors: Vec<Detector> = wanted
+            .iter()
+            .map(|wanted| Detector {
+                name: wanted.name.to_owned(),
+                tag: TagId(0),
+                validator: wanted.validator,
+            })
+            .collect();
+        let set =
+            DetectorSet::new(automata, &detectors).map_err(|error| Trouble::Other(error.to_string()))?;
+        Ok(Probe { set, names: wanted.iter().map(|wanted| wanted.name.to_owned()).collect() })
+    }
+
+    /// The detectors of a compiled policy.
+    ///
+    /// # Errors
+    /// See [`Trouble`].
+    pub fn from_model(model: &Model) -> Result<Probe, Trouble> {
+        let set = DetectorSet::new(model.automata.clone(), &model.detectors)
+            .map_err(|error| Trouble::Other(error.to_string()))?;
+        Ok(Probe { set, names: model.detectors.iter().map(|detector| detector.name.clone()).collect() })
+    }
+
+    /// Every covered stretch of `text`, in order. The text is one unit: matches may cross its lines.
+    ///
+    /// # Errors
+    /// [`ScanOverflow`] if the scan gave up: what was found until then would not be all.
+    pub fn find(&self, text: &[u8]) -> Result<Vec<Hit>, ScanOverflow> {
+        let active = self.set.all();
+        let mut scan = Scan::new();
+        let mut hits = Vec::new();
+        for piece in text.chunks(PIECE) {
+            scan.feed(&self.set, &active, piece);
+            self.collect(&mut scan, &mut hits);
+        }
+        scan.finish(&self.set, &active);
+        self.collect(&mut scan, &mut hits);
+        if scan.overflowed() { Err(ScanOverflow) } else { Ok(hits) }
+    }
+
+    /// Whether anything in `text` is found; a scan that gives up counts as found.
+    #[must_use]
+    pub fn finds(&self, text: &str) -> bool {
+        self.find(text.as_bytes()).map_or(true, |hits| !hits.is_empty())
+    }
+
+    fn collect(&self, scan: &mut Scan, hits: &mut Vec<Hit>) {
+        while let Some(span) = scan.pop_span() {
+            let place = |position: u64| usize::try_from(position).unwrap_or(usize::MAX);
+            let names = span.detectors.iter().filter_map(|id| self.names.get(id.index()).cloned());
+            hits.push(Hit { range: place(span.start)..place(span.end), detectors: names.collect() });
+        }
+    }
+}
+
+/// Bytes fed at a time: final spans are taken out in between, so memory does not grow with the text.
+const PIECE: usize = 64 << 10;
+
+/// The scan gave up before the end of the text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the scan exceeded its bounds")]
+pub struct ScanOverflow;
+
+impl Trouble {
+    fn from_engine(error: &CompileError) -> Trouble {
+        match error {
+            CompileError::Syntax { offset, source, .. } => Trouble::from_syntax(source, *offset),
+            CompileError::LookAround { look, .. } => Trouble::LookAround(look.to_string()),
+            CompileError::EmptyMatch { .. } | CompileError::NeverMatches { .. } => Trouble::Empty,
+            CompileError::TooLarge { .. } => Trouble::TooLarge,
+            CompileError::Undecided { witness, .. } => Trouble::Unbounded(witness.escape_ascii().to_string()),
+            CompileError::Window { indecision, .. } => Trouble::Longer(*indecision),
+            CompileError::ValidatedTooLong { .. } => Trouble::LongMatch,
+            other => Trouble::Other(other.to_string()),
+        }
+    }
+
+    fn from_syntax(error: &regex_syntax::Error, offset: usize) -> Trouble {
+        use regex_syntax::ast::ErrorKind;
+        let (text, range) = match error {
+            regex_syntax::Error::Parse(error) => match error.kind() {
+                ErrorKind::UnsupportedLookAround => return Trouble::LookAround("look-around".to_owned()),
+                ErrorKind::UnsupportedBackreference => {
+                    return Trouble::LookAround("a back-reference".to_owned());
+                }
+                kind => (kind.to_string(), error.span().start.offset..error.span().end.offset),
+            },
+            regex_syntax::Error::Translate(error) => {
+                (error.kind().to_string(), error.span().start.offset..error.span().end.offset)
+            }
+            _ => ("not a regular expression".to_owned(), offset..offset),
+        };
+        Trouble::Syntax(SyntaxTrouble { text, range })
+    }
+}

@@ -1,0 +1,4 @@
+//! What the compiler writes.
+
+pub mod envoy;
+pub mod yaml;

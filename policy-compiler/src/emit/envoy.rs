@@ -1,0 +1,358 @@
+//! The complete Envoy bootstrap that goes with an artifact: TLS on both legs, the filter, the access log, administration.
+//!
+//! Guarantees: no plaintext listener, no upstream without a verified certificate, no request that reaches an upstream around the
+//! filter; unmatched requests reach the filter too, which answers them. Private keys are named, never read.
+//! Not done: discovery services, several listeners, balancing over more than what a name resolves to.
+
+mod tls;
+
+use super::yaml::Yaml;
+use crate::source::Policy;
+use crate::source::listeners::Bind;
+use crate::source::reader::Named;
+use crate::source::upstreams::Upstream;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use std::net::IpAddr;
+use veilwire_engine::policy::model::{Model, Route, RoutePath};
+
+/// Name of the route that takes what no route of the policy matches; the dot keeps it apart from names of policies.
+const UNMATCHED: &str = "veilwire.unmatched";
+/// `max-age` of `strict-transport-security`: two years, as Mozilla's guidelines say.
+const HSTS: &str = "max-age=63072000";
+
+/// Where Envoy finds files.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Deployment {
+    /// Folder from which Envoy reads what the policy names by a relative path.
+    pub files: String,
+    /// The filter module.
+    pub wasm: String,
+}
+
+/// A policy without errors lacks something the emitter needs: a mistake of an earlier stage.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` was accepted but cannot be emitted")]
+pub struct Contradiction(pub &'static str);
+
+impl Deployment {
+    /// Where Envoy finds a file of the policy.
+    #[must_use]
+    pub fn locate(&self, reference: &str) -> String {
+        if reference.starts_with('/') {
+            return reference.to_owned();
+        }
+        let reference = reference.strip_prefix("./").unwrap_or(reference);
+        format!("{}/{reference}", self.files.strip_suffix('/').unwrap_or(&self.files))
+    }
+}
+
+/// Writes `envoy.yaml`.
+///
+/// # Errors
+/// See [`Contradiction`].
+pub fn emit(
+    policy: &Policy,
+    model: &Model,
+    artifact: &[u8],
+    digest: &str,
+    deployment: &Deployment,
+) -> Result<String, Contradiction> {
+    let clusters = policy.upstreams.iter().map(|upstream| cluster(policy, upstream, deployment));
+    let bootstrap =
+        Yaml::map([("node", Yaml::map([("id", "veilwire".into()), ("cluster", "veilwire".into())]))])
+            .with_some("admin", policy.listener.admin.as_ref().map(admin).transpose()?)
+            .with(
+                "static_resources",
+                Yaml::map([
+                    ("listeners", Yaml::list([listener(policy, model, artifact, deployment)?])),
+                    ("clusters", Yaml::list(clusters.collect::<Result<Vec<_>, _>>()?)),
+                ]),
+            )
+            .with("overload_manager", overload_manager());
+    let head = format!(
+        "# Written by `veilwire compile`; changes belong into the policy.\n# policy {} revision {}, artifact {digest}\n",
+        model.meta.name, model.meta.revision
+    );
+    Ok(head + &bootstrap.document())
+}
+
+fn admin(bind: &Bind) -> Result<Yaml, Contradiction> {
+    Ok(Yaml::map([("address", socket(bind, "listeners.http.admin")?)]))
+}
+
+fn socket(bind: &Bind, what: &'static str) -> Result<Yaml, Contradiction> {
+    let address = bind.address.as_ref().ok_or(Contradiction(what))?;
+    let port = bind.port.as_ref().ok_or(Contradiction(what))?;
+    Ok(socket_address(&address.value.to_string(), port.value))
+}
+
+fn socket_address(address: &str, port: u64) -> Yaml {
+    Yaml::map([("socket_address", Yaml::map([("address", address.into()), ("port_value", port.into())]))])
+}
+
+fn listener(
+    policy: &Policy,
+    model: &Model,
+    artifact: &[u8],
+    deployment: &Deployment,
+) -> Result<Yaml, Contradiction> {
+    let inspector = Yaml::map([
+        ("name", "envoy.filters.listener.tls_inspector".into()),
+        ("typed_config", message("envoy.extensions.filters.listener.tls_inspector.v3.TlsInspector")),
+    ]);
+    // SECURITY: the only chain needs TLS; a plaintext connection matches none and is closed.
+    let chain = Yaml::map([
+        ("filter_chain_match", Yaml::map([("transport_protocol", "tls".into())])),
+        ("transport_socket", tls::downstream(&policy.tls, deployment)?),
+        ("transport_socket_connect_timeout", "10s".into()),
+        ("filters", Yaml::list([connection_manager(policy, model, artifact, deployment)?])),
+    ]);
+    Ok(Yaml::map([
+        ("name", "veilwire".into()),
+        ("address", socket(&policy.listener.bind, "listeners.http")?),
+        ("per_connection_buffer_limit_bytes", (1_u64 << 20).into()),
+        ("listener_filters", Yaml::list([inspector])),
+        ("filter_chains", Yaml::list([chain])),
+    ]))
+}
+
+fn connection_manager(
+    policy: &Policy,
+    model: &Model,
+    artifact: &[u8],
+    deployment: &Deployment,
+) -> Result<Yaml, Contradiction> {
+    let config = message("envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager")
+        .with("stat_prefix", "veilwire".into())
+        .with("codec_type", "AUTO".into())
+        // Who calls is who connects: nothing in front of Envoy is believed.
+        .with("use_remote_address", true.into())
+        .with("internal_address_config", Yaml::map([("unix_sockets", false.into())]))
+        .with("normalize_path", true.into())
+        .with("merge_slashes", true.into())
+        .with("path_with_escaped_slashes_action", "REJECT_REQUEST".into())
+        .with("server_header_transformation", "PASS_THROUGH".into())
+        .with("max_request_headers_kb", 60_u64.into())
+        .with(
+            "common_http_protocol_options",
+            Yaml::map([
+                ("idle_timeout", "3600s".into()),
+                ("max_headers_count", 100_u64.into()),
+                ("headers_with_underscores_action", "REJECT_REQUEST".into()),
+            ]),
+        )
+        .with(
+            "http2_protocol_options",
+            Yaml::map([
+                ("max_concurrent_streams", 100_u64.into()),
+                ("initial_stream_window_size", 65_536_u64.into()),
+                ("initial_connection_window_size", 1_048_576_u64.into()),
+            ]),
+        )
+        .with("request_headers_timeout", "10s".into())
+        .with("stream_idle_timeout", "300s".into())
+        .with("route_config", routes(policy, model)?)
+        .with("http_filters", Yaml::list([filter(artifact, deployment), router()]))
+        .with("access_log", Yaml::list([access_log(policy, deployment)]));
+    Ok(Yaml::map([
+        ("name", "envoy.filters.network.http_connection_manager".into()),
+        ("typed_config", config),
+    ]))
+}
+
+/// Virtual hosts by name, each with the routes of the model in the model's order.
+fn routes(policy: &Policy, model: &Model) -> Result<Yaml, Contradiction> {
+    let mut hosts: Vec<&str> = model.routes.iter().map(|route| route.host.as_str()).collect();
+    hosts.sort_unstable();
+    hosts.dedup();
+    let mut virtual_hosts = Vec::new();
+    for host in hosts {
+        let own = model.routes.iter().filter(|route| route.host == host);
+        let mut entries = own.map(|route| entry(policy, route)).collect::<Result<Vec<_>, _>>()?;
+        entries.push(unmatched());
+        virtual_hosts.push(virtual_host(host, host, entries));
+    }
+    virtual_hosts.push(virtual_host(UNMATCHED, "*", vec![unmatched()]));
+    let header = Yaml::map([("key", "strict-transport-security".into()), ("value", HSTS.into())]);
+    Ok(Yaml::map([
+        ("name", "veilwire".into()),
+        ("ignore_port_in_host_matching", true.into()),
+        (
+            "response_headers_to_add",
+            Yaml::list([Yaml::map([
+                ("header", header),
+                ("append_action", "OVERWRITE_IF_EXISTS_OR_ADD".into()),
+            ])]),
+        ),
+        ("virtual_hosts", Yaml::List(virtual_hosts)),
+    ]))
+}
+
+fn virtual_host(name: &str, domain: &str, routes: Vec<Yaml>) -> Yaml {
+    Yaml::map([
+        ("name", name.into()),
+        ("domains", Yaml::texts(&[domain])),
+        ("require_tls", "ALL".into()),
+        ("routes", Yaml::List(routes)),
+    ])
+}
+
+fn entry(policy: &Policy, route: &Route) -> Result<Yaml, Contradiction> {
+    let matched = match &route.path {
+        RoutePath::Exact(path) => Yaml::map([("path", path.as_str().into())]),
+        RoutePath::Below(path) if path.is_empty() => Yaml::map([("prefix", "/".into())]),
+        RoutePath::Below(path) => Yaml::map([("path_separated_prefix", path.as_str().into())]),
+    };
+    let methods = match route.methods.as_slice() {
+        [] => None,
+        [method] => Some(Yaml::map([("exact", method.as_str().into())])),
+        // Envoy matches the whole value.
+        methods => Some(Yaml::map([("safe_regex", Yaml::map([("regex", methods.join("|").into())]))])),
+    };
+    let methods = methods
+        .map(|matcher| Yaml::list([Yaml::map([("name", ":method".into()), ("string_match", matcher)])]));
+    let upstream = policy
+        .upstreams
+        .iter()
+        .find(|upstream| upstream.name.value == route.upstream)
+        .ok_or(Contradiction("upstream"))?;
+    let action = Yaml::map([("cluster", route.upstream.as_str().into())])
+        // A stream lasts as long as its upstream speaks; `stream_idle_timeout` bounds silence.
+        .with("timeout", "0s".into())
+        .with_some("host_rewrite_literal", authority(&upstream.body).map(Yaml::from));
+    Ok(Yaml::map([
+        ("name", route.name.as_str().into()),
+        ("match", matched.with_some("headers", methods)),
+        ("route", action),
+    ]))
+}
+
+/// The authority an upstream knows itself by: its name, with the port when that is not 443. None for bare addresses.
+fn authority(upstream: &Upstream) -> Option<String> {
+    let name = tls::server_name(upstream)?;
+    match upstream.port.as_ref()?.value {
+        443 => Some(name.to_owned()),
+        port => Some(format!("{name}:{port}")),
+    }
+}
+
+/// The filter answers first; this answer is seen only if there were no filter.
+fn unmatched() -> Yaml {
+    Yaml::map([
+        ("name", UNMATCHED.into()),
+        ("match", Yaml::map([("prefix", "/".into())])),
+        ("direct_response", Yaml::map([("status", 403_u64.into())])),
+    ])
+}
+
+fn filter(artifact: &[u8], deployment: &Deployment) -> Yaml {
+    let configuration = message("google.protobuf.BytesValue").with("value", STANDARD.encode(artifact).into());
+    let code = Yaml::map([("local", Yaml::map([("filename", deployment.wasm.as_str().into())]))]);
+    let vm = Yaml::map([
+        ("vm_id", "veilwire".into()),
+        ("runtime", "envoy.wasm.runtime.v8".into()),
+        ("code", code),
+    ]);
+    let backoff = Yaml::map([("base_interval", "0.1s".into()), ("max_interval", "1s".into())]);
+    let config = Yaml::map([
+        ("name", "veilwire".into()),
+        ("root_id", "veilwire".into()),
+        // SECURITY: a trap answers 503 until a new VM is there; it never opens the way.
+        ("failure_policy", "FAIL_RELOAD".into()),
+        ("reload_config", Yaml::map([("backoff", backoff)])),
+        ("configuration", configuration),
+        ("vm_config", vm),
+    ]);
+    let typed = message("envoy.extensions.filters.http.wasm.v3.Wasm").with("config", config);
+    Yaml::map([("name", "veilwire".into()), ("typed_config", typed)])
+}
+
+fn router() -> Yaml {
+    let config =
+        message("envoy.extensions.filters.http.router.v3.Router").with("suppress_envoy_headers", true.into());
+    Yaml::map([("name", "envoy.filters.http.router".into()), ("typed_config", config)])
+}
+
+/// SECURITY: no header of the request but the id that Envoy made itself. `%REQ(authorization)%` would log credentials.
+fn access_log(policy: &Policy, deployment: &Deployment) -> Yaml {
+    let path = policy
+        .listener
+        .access_log
+        .as_ref()
+        .map_or_else(|| "/dev/stdout".to_owned(), |path| deployment.locate(&path.value));
+    let leg = |side: &str| {
+        Yaml::map([
+            ("version", format!("%{side}_TLS_VERSION%").into()),
+            ("cipher", format!("%{side}_TLS_CIPHER%").into()),
+        ])
+    };
+    let line = Yaml::map([
+        ("time", "%START_TIME%".into()),
+        ("requestId", "%REQ(X-REQUEST-ID)%".into()),
+        ("route", "%ROUTE_NAME%".into()),
+        ("upstream", "%UPSTREAM_CLUSTER%".into()),
+        ("protocol", "%PROTOCOL%".into()),
+        ("status", "%RESPONSE_CODE%".into()),
+        ("details", "%RESPONSE_CODE_DETAILS%".into()),
+        ("flags", "%RESPONSE_FLAGS%".into()),
+        ("upstreamFailure", "%UPSTREAM_TRANSPORT_FAILURE_REASON%".into()),
+        ("bytesIn", "%BYTES_RECEIVED%".into()),
+        ("bytesOut", "%BYTES_SENT%".into()),
+        ("durationMs", "%DURATION%".into()),
+        ("downstreamTls", leg("DOWNSTREAM")),
+        ("upstreamTls", leg("UPSTREAM")),
+        ("audit", "%FILTER_STATE(wasm.audit:TYPED)%".into()),
+    ]);
+    let config = message("envoy.extensions.access_loggers.file.v3.FileAccessLog")
+        .with("path", path.into())
+        .with("log_format", Yaml::map([("json_format", line)]));
+    Yaml::map([("name", "envoy.access_loggers.file".into()), ("typed_config", config)])
+}
+
+fn cluster(
+    policy: &Policy,
+    upstream: &Named<Upstream>,
+    deployment: &Deployment,
+) -> Result<Yaml, Contradiction> {
+    let body = &upstream.body;
+    let host = &body.host.as_ref().ok_or(Contradiction("upstream.host"))?.value;
+    let port = body.port.as_ref().ok_or(Contradiction("upstream.port"))?.value;
+    let fixed = host.parse::<IpAddr>().is_ok();
+    let endpoint = Yaml::map([("endpoint", Yaml::map([("address", socket_address(host, port))]))]);
+    let endpoints = Yaml::list([Yaml::map([("lb_endpoints", Yaml::list([endpoint]))])]);
+    let protocol = message("envoy.extensions.upstreams.http.v3.HttpProtocolOptions")
+        .with("explicit_http_config", Yaml::map([("http_protocol_options", Yaml::empty())]));
+    Ok(Yaml::map([
+        ("name", upstream.name.value.as_str().into()),
+        ("type", if fixed { "STATIC" } else { "STRICT_DNS" }.into()),
+        ("connect_timeout", "5s".into()),
+        ("per_connection_buffer_limit_bytes", (1_u64 << 20).into()),
+        (
+            "load_assignment",
+            Yaml::map([("cluster_name", upstream.name.value.as_str().into()), ("endpoints", endpoints)]),
+        ),
+        (
+            "typed_extension_protocol_options",
+            Yaml::map([("envoy.extensions.upstreams.http.v3.HttpProtocolOptions", protocol)]),
+        ),
+        ("transport_socket", tls::upstream(&policy.tls, body, deployment)?),
+    ]))
+}
+
+/// A bound on connections, so that a flood exhausts itself and not the machine.
+fn overload_manager() -> Yaml {
+    let config =
+        message("envoy.extensions.resource_monitors.downstream_connections.v3.DownstreamConnectionsConfig")
+            .with("max_active_downstream_connections", 50_000_u64.into());
+    let monitor = Yaml::map([
+        ("name", "envoy.resource_monitors.global_downstream_max_connections".into()),
+        ("typed_config", config),
+    ]);
+    Yaml::map([("resource_monitors", Yaml::list([monitor]))])
+}
+
+/// A typed message of Envoy's API.
+fn message(name: &str) -> Yaml {
+    Yaml::map([("@type", format!("type.googleapis.com/{name}").into())])
+}

@@ -1,0 +1,162 @@
+//! Packs: detectors, tags and contents that ship with the compiler.
+//!
+//! A pack only adds what can be found and where texts are; it never allows, reveals or weakens, so importing packs is a union
+//! and their order never matters. Its digest covers everything it brings and is written into the artifact.
+
+use crate::diagnostic::{Diagnostics, Text};
+use crate::source::reader::{Fields, Named, number, text, texts};
+use crate::source::{Source, detectors, document_head, tags, yaml};
+use sha2::{Digest, Sha256};
+use veilwire_engine::policy::model::Content;
+
+/// A pack, read.
+#[derive(Clone, Debug)]
+pub struct Pack {
+    /// `name@version`, as policies import it.
+    pub reference: &'static str,
+    /// Name without version: the prefix of its detectors.
+    pub name: String,
+    /// SHA-256 over its files, lower-case hex.
+    pub digest: String,
+    /// Tags it suggests; a policy that declares the same tag decides.
+    pub tags: Vec<Named<tags::Tag>>,
+    /// Detectors, under their short names.
+    pub detectors: Vec<Named<detectors::Detector>>,
+    /// Contents it brings, by name.
+    pub contents: Vec<(String, Content)>,
+}
+
+/// A pack as it is embedded.
+struct Embedded {
+    reference: &'static str,
+    yaml: &'static str,
+    contents: &'static [(&'static str, &'static str)],
+}
+
+const EMBEDDED: &[Embedded] = &[
+    Embedded {
+        reference: "anthropic@1",
+        yaml: include_str!("../packs/anthropic.yaml"),
+        contents: &[("anthropic.messages", include_str!("../packs/content/anthropic.messages.json"))],
+    },
+    Embedded {
+        reference: "openai@1",
+        yaml: include_str!("../packs/openai.yaml"),
+        contents: &[("openai.chat", include_str!("../packs/content/openai.chat.json"))],
+    },
+    Embedded { reference: "pci@1", yaml: include_str!("../packs/pci.yaml"), contents: &[] },
+    Embedded { reference: "pii-us@1", yaml: include_str!("../packs/pii-us.yaml"), contents: &[] },
+    Embedded { reference: "secrets@1", yaml: include_str!("../packs/secrets.yaml"), contents: &[] },
+];
+
+/// Packs of the language that are not built yet.
+pub const LATER: &[&str] = &["otel-genai@1", "mcp@1", "pii-eu@1", "hipaa@1", "gdpr@1"];
+
+/// Contents that packs bring, with the pack of each: what a diagnostic can recommend.
+pub fn homes() -> impl Iterator<Item = (&'static str, &'static str)> + Clone {
+    EMBEDDED.iter().flat_map(|pack| pack.contents.iter().map(|(content, _)| (*content, pack.reference)))
+}
+
+/// References of all packs.
+pub fn references() -> impl Iterator<Item = &'static str> + Clone {
+    EMBEDDED.iter().map(|pack| pack.reference)
+}
+
+/// A pack that ships but cannot be read: a mistake in this crate, found by its tests.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("embedded pack `{0}` cannot be read")]
+pub struct BrokenPack(pub &'static str);
+
+impl Pack {
+    /// Reads the pack with this reference; `None` when there is none.
+    ///
+    /// # Errors
+    /// The embedded pack is broken.
+    pub fn load(reference: &str) -> Option<Result<Pack, BrokenPack>> {
+        let embedded = EMBEDDED.iter().find(|pack| pack.reference == reference)?;
+        Some(embedded.read().ok_or(BrokenPack(embedded.reference)))
+    }
+
+    /// The full name of one of its detectors.
+    #[must_use]
+    pub fn full_name(&self, detector: &Text) -> String {
+        format!("{}.{}", self.name, detector.value)
+    }
+}
+
+impl Embedded {
+    fn read(&self) -> Option<Pack> {
+        let mut out = Diagnostics::default();
+        let source = Source::new(self.reference, self.yaml);
+        let root = yaml::parse(&source.text, &mut out)?;
+        let mut top = Fields::open(&root, "a pack", &mut out)?;
+        document_head(&mut top, "Pack", &mut out)?;
+        let mut metadata = Fields::open(top.require("metadata")?, "`metadata`", &mut out)?;
+        let name = text(metadata.require("name")?, &mut out)?.value;
+        let version = number(metadata.require("version")?, 1, 1_000, &mut out)?.value;
+        metadata.close(&mut out);
+        let mut spec = Fields::open(top.require("spec")?, "`spec`", &mut out)?;
+        top.close(&mut out);
+        let tags = spec.named("tags", tags::read, &mut out);
+        let detectors = spec.named("detectors", detectors::read, &mut out);
+        let listed = spec.take("contents").map(|node| texts(node, &mut out)).unwrap_or_default();
+        spec.close(&mut out);
+        let contents =
+            listed.iter().map(|content| self.content(&content.value)).collect::<Option<Vec<_>>>()?;
+        let sound = out.is_empty() && format!("{name}@{version}") == self.reference;
+        let digest = self.digest();
+        sound.then_some(Pack { reference: self.reference, name, digest, tags, detectors, contents })
+    }
+
+    fn content(&self, name: &str) -> Option<(String, Content)> {
+        let (_, json) = self.contents.iter().find(|(content, _)| *content == name)?;
+        let content: Content = serde_json::from_str(json).ok()?;
+        (content.name == name).then(|| (name.to_owned(), content))
+    }
+
+    /// Each file with its length before it, so that no two packs hash alike.
+    fn digest(&self) -> String {
+        let files = std::iter::once(self.yaml).chain(self.contents.iter().map(|(_, json)| *json));
+        let mut hash = Sha256::new();
+        for file in files {
+            hash.update((file.len() as u64).to_le_bytes());
+            hash.update(file);
+        }
+        hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_pack_can_be_read() {
+        for reference in references() {
+            let pack = Pack::load(reference).unwrap().unwrap();
+            assert_eq!(pack.reference, reference);
+            assert_eq!(pack.digest.len(), 64);
+        }
+        assert!(Pack::load("openai").is_none());
+    }
+
+    #[test]
+    fn every_detector_of_a_pack_has_a_tag_with_a_replacement_in_the_same_pack() {
+        for reference in references() {
+            let pack = Pack::load(reference).unwrap().unwrap();
+            for detector in &pack.detectors {
+                let tag = detector.body.tag.as_ref().unwrap();
+                let declared = pack.tags.iter().find(|declared| declared.name.value == tag.value).unwrap();
+                assert!(declared.body.placeholder.is_some(), "{reference} {}", detector.name.value);
+            }
+        }
+    }
+
+    #[test]
+    fn contents_that_diagnostics_recommend_come_from_the_pack_they_name() {
+        for (content, reference) in homes() {
+            let pack = Pack::load(reference).unwrap().unwrap();
+            assert!(pack.contents.iter().any(|(name, _)| name == content));
+        }
+    }
+}

@@ -1,0 +1,109 @@
+//! Tags: what the policy declares, over what imported packs suggest.
+
+use crate::diagnostic::{Code, Diagnostic, Diagnostics, Span, Text};
+use crate::pack::Pack;
+use crate::source::Policy;
+use crate::source::tags::Tag;
+use std::collections::BTreeMap;
+use veilwire_engine::policy::model::Severity;
+
+/// Longest placeholder in bytes.
+const MAX_PLACEHOLDER: usize = 64;
+
+/// A tag with its effective replacement.
+#[derive(Clone, Debug)]
+pub struct Replaced {
+    /// Severity; unreadable ones count as critical until their error is mended.
+    pub severity: Severity,
+    /// The placeholder, with `{tag}` filled in; `None` when the tag has no usable replacement.
+    pub placeholder: Option<String>,
+    /// Declared by the policy: where its name is, and where its placeholder.
+    pub own: Option<(Span, Option<Span>)>,
+    /// `replace` was written, so its absence is not the problem.
+    pub replaced: bool,
+}
+
+/// All tags by name.
+pub(super) fn resolve(policy: &Policy, packs: &[Pack], out: &mut Diagnostics) -> BTreeMap<String, Replaced> {
+    let mut tags = BTreeMap::new();
+    for entry in packs.iter().flat_map(|pack| &pack.tags) {
+        tags.entry(entry.name.value.clone())
+            .or_insert_with(|| effective(&entry.name, &entry.body, None, out));
+    }
+    for entry in &policy.tags {
+        let mut tag = effective(&entry.name, &entry.body, Some(entry.name.span), out);
+        if tag.placeholder.is_none() && !tag.replaced {
+            // A policy may change the severity only: the pack's replacement stays.
+            tag.placeholder =
+                tags.get(&entry.name.value).and_then(|suggested: &Replaced| suggested.placeholder.clone());
+        }
+        tags.insert(entry.name.value.clone(), tag);
+    }
+    tags
+}
+
+fn effective(name: &Text, tag: &Tag, own: Option<Span>, out: &mut Diagnostics) -> Replaced {
+    let placeholder = tag.placeholder.as_ref().and_then(|text| fill(name, text, out));
+    Replaced {
+        severity: tag.severity.as_ref().map_or(Severity::Critical, |severity| severity.value),
+        placeholder,
+        own: own.map(|span| (span, tag.placeholder.as_ref().map(|text| text.span))),
+        replaced: tag.replaced,
+    }
+}
+
+/// Fills `{tag}` in and checks that the result can stand in a JSON string as it is.
+///
+/// SECURITY: a quote or a backslash would end the string it is written into, and with it the structure of the message.
+fn fill(name: &Text, template: &Text, out: &mut Diagnostics) -> Option<String> {
+    if template.value.contains("{detector}") {
+        let help = "use `{tag}` or fixed text";
+        out.push(crate::source::reader::not_yet(template.span, "`{detector}` in a placeholder").help(help));
+        return None;
+    }
+    let text = template.value.replace("{tag}", &name.value);
+    if let Some(bad) = text.chars().find(|&char| !matches!(char, ' '..='~') || matches!(char, '"' | '\\')) {
+        out.push(
+            Diagnostic::at(
+                Code::E0508,
+                template.span,
+                format!("placeholder of `{}` is not safe inside JSON", name.value),
+            )
+            .label(format!("has {bad:?}"))
+            .help("use printable ASCII without quote and backslash"),
+        );
+        return None;
+    }
+    if text.contains('{') || text.contains('}') {
+        let message = "the only variable of a placeholder is `{tag}`";
+        out.push(Diagnostic::at(Code::E0205, template.span, message));
+        return None;
+    }
+    if text.len() > MAX_PLACEHOLDER {
+        let message = format!("placeholder of `{}` is longer than {MAX_PLACEHOLDER} bytes", name.value);
+        out.push(Diagnostic::at(Code::E0206, template.span, message));
+        return None;
+    }
+    Some(text)
+}
+
+/// Reports a use of `reference` as a tag unless it is declared and has a replacement.
+pub(super) fn refer(reference: &Text, tags: &BTreeMap<String, Replaced>, out: &mut Diagnostics) -> bool {
+    let Some(tag) = tags.get(&reference.value) else {
+        out.push(super::undeclared(Code::E0302, "tag", reference, tags.keys().map(String::as_str)));
+        return false;
+    };
+    if tag.placeholder.is_none() && !tag.replaced {
+        let message = format!("tag `{}` is used, but says not what is written instead", reference.value);
+        let diagnostic = Diagnostic::at(Code::E0509, reference.span, message);
+        let diagnostic = match tag.own {
+            Some((span, _)) => diagnostic.also(span, "declared here without `replace`"),
+            None => diagnostic,
+        };
+        out.push(
+            diagnostic
+                .help(format!("add `replace: {{placeholder: \"[{}]\"}}`", reference.value.to_uppercase())),
+        );
+    }
+    true
+}

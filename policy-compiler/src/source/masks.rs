@@ -1,0 +1,117 @@
+//! `spec.masks`: what is hidden, and where.
+
+use super::choice;
+use super::reader::{Fields, check_name, list, not_yet, text, texts};
+use super::yaml::Node;
+use crate::diagnostic::{Code, Diagnostic, Diagnostics, Span, Spanned, Text};
+use veilwire_engine::policy::path::{PathError, PathPattern};
+
+/// One mask.
+#[derive(Clone, Debug, Default)]
+pub struct Mask {
+    /// `scan.detectors`: names and globs such as `secrets.*`.
+    pub detectors: Vec<Text>,
+    /// `scan.in`.
+    pub places: Vec<Spanned<Place>>,
+    /// `fields`.
+    pub fields: Vec<Field>,
+    /// Something of the mask could not be read, so that it may look emptier than it is.
+    pub unreadable: bool,
+}
+
+/// Where a mask scans.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// `requestBody`.
+    RequestBody,
+    /// `responseBody`.
+    ResponseBody,
+}
+
+/// Values masked by their place, whatever they hold.
+#[derive(Clone, Debug)]
+pub struct Field {
+    /// `tag`.
+    pub tag: Text,
+    /// `at`.
+    pub at: Vec<Spanned<PathPattern>>,
+}
+
+/// Reads one mask.
+pub fn read(node: &Node, name: &Text, out: &mut Diagnostics) -> Mask {
+    check_name(name, false, out);
+    let mut mask = Mask::default();
+    let before = out.items().len();
+    let Some(mut fields) = Fields::open(node, &format!("mask `{}`", name.value), out) else { return mask };
+    if let Some(node) = fields.take("scan")
+        && let Some(mut scan) = Fields::open(node, "`scan`", out)
+    {
+        mask.detectors = scan.require("detectors").map(|node| texts(node, out)).unwrap_or_default();
+        mask.places = scan.require("in").map(|node| list(node, read_place, out)).unwrap_or_default();
+        scan.close(out);
+    }
+    if let Some(node) = fields.take("fields") {
+        mask.fields = list(node, read_field, out);
+    }
+    fields.not_yet("skip", out);
+    fields.close(out);
+    mask.unreadable = out.items().len() > before;
+    mask
+}
+
+fn read_place(node: &Node, out: &mut Diagnostics) -> Option<Spanned<Place>> {
+    let known = [("requestBody", Place::RequestBody), ("responseBody", Place::ResponseBody)];
+    choice(node, "place", &known, &["path", "query", "headers", "trailers"], out)
+}
+
+fn read_field(node: &Node, out: &mut Diagnostics) -> Option<Field> {
+    let mut fields = Fields::open(node, "a field rule", out)?;
+    let tag = fields.require("tag").and_then(|node| text(node, out));
+    let at = fields.require("at").map(|node| list(node, read_at, out)).unwrap_or_default();
+    fields.close(out);
+    Some(Field { tag: tag?, at })
+}
+
+/// Reads `json.$.a.b`. The other places of the language are refused as not built.
+fn read_at(node: &Node, out: &mut Diagnostics) -> Option<Spanned<PathPattern>> {
+    const LATER: &[&str] =
+        &["jsonKey.", "header.", "query.", "form.", "otel.", "column.", "channel.", "trailer."];
+    let text = text(node, out)?;
+    if let Some(kind) = LATER.iter().find(|kind| text.value.starts_with(*kind)) {
+        out.push(not_yet(text.span, &format!("place `{kind}…`")));
+        return None;
+    }
+    let Some(path) = text.value.strip_prefix("json.") else {
+        let message = format!("`{}` is not a place", text.value);
+        out.push(
+            Diagnostic::at(Code::E0210, text.span, message)
+                .help("write `json.` and a path, as in `json.$.user.email`"),
+        );
+        return None;
+    };
+    match path.parse::<PathPattern>() {
+        Ok(pattern) if pattern.steps().is_empty() => {
+            out.push(Diagnostic::at(Code::E0210, text.span, "`json.$` would replace the whole body"));
+            None
+        }
+        Ok(pattern) => Some(Spanned::new(pattern, text.span)),
+        Err(error) => {
+            out.push(
+                Diagnostic::at(Code::E0210, step_span(&text, path, &error), format!("path not understood: {error}"))
+                    .help("a path has `.name`, `..name`, `.*` and `[*]`; a stream cannot wait for filters and indices"),
+            );
+            None
+        }
+    }
+}
+
+/// The place of the wrong step, when the text is written without quotes and escapes; else the whole path.
+fn step_span(text: &Text, path: &str, error: &PathError) -> Span {
+    let PathError::BadStep(at) = error else { return text.span };
+    let quote = usize::from(text.span.end - text.span.start == text.value.len() + 2);
+    if text.span.end - text.span.start != text.value.len() + 2 * quote {
+        return text.span;
+    }
+    let start = text.span.start + quote + (text.value.len() - path.len()) + at;
+    Span::new(start.min(text.span.end), text.span.end - quote)
+}

@@ -1,0 +1,187 @@
+//! The binary: exit codes, what it prints where, what it writes.
+
+use crate::support::{CERTIFICATE, JWKS, source};
+use std::io::Write as _;
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+use veilwire_engine::policy::Policy;
+
+fn veilwire(folder: &Path, arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_veilwire")).args(arguments).current_dir(folder).output().unwrap()
+}
+
+fn code(output: &Output) -> i32 {
+    output.status.code().unwrap()
+}
+
+fn stdout(output: &Output) -> String {
+    String::from_utf8(output.stdout.clone()).unwrap()
+}
+
+fn stderr(output: &Output) -> String {
+    String::from_utf8(output.stderr.clone()).unwrap()
+}
+
+/// A folder with the policy `clean.yaml` and everything it refers to.
+fn folder() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
+    write("policy.yaml", &source("tests/ui/clean.yaml").text);
+    write("jwks.json", JWKS);
+    write("server.pem", CERTIFICATE);
+    write("ca.pem", CERTIFICATE);
+    write("server.key", "not to be read");
+    folder
+}
+
+#[test]
+fn a_sound_policy_checks_with_zero_and_shows_its_effect() {
+    let folder = folder();
+    let output = veilwire(folder.path(), &["check", "policy.yaml"]);
+    assert_eq!(code(&output), 0, "{}", stderr(&output));
+    let text = stdout(&output);
+    assert!(text.contains("items  GET api.local/items -> api"), "{text}");
+    assert!(text.contains("staff may, masked by baseline  (staff-read)"), "{text}");
+    assert!(text.contains("everything else is denied"), "{text}");
+}
+
+#[test]
+fn errors_are_one_usage_is_two_files_are_three() {
+    let folder = folder();
+    let policy = folder.path().join("policy.yaml");
+    let text = std::fs::read_to_string(&policy).unwrap();
+    std::fs::write(&policy, text.replace("groups: [staff]", "gruops: [staff]")).unwrap();
+    let refused = veilwire(folder.path(), &["check", "policy.yaml"]);
+    assert_eq!(code(&refused), 1);
+    assert!(stdout(&refused).contains("error[E0203]: unknown key `gruops`"), "{}", stdout(&refused));
+    assert_eq!(code(&veilwire(folder.path(), &["chekc", "policy.yaml"])), 2);
+    assert_eq!(code(&veilwire(folder.path(), &["scan", "policy.yaml", "--pack", "nothing@1"])), 2);
+    let absent = veilwire(folder.path(), &["check", "nowhere.yaml"]);
+    assert_eq!((code(&absent), stderr(&absent).contains("nowhere.yaml")), (3, true));
+    std::fs::write(&policy, b"kind: \xff").unwrap();
+    let binary = veilwire(folder.path(), &["check", "policy.yaml"]);
+    assert_eq!((code(&binary), stderr(&binary).contains("not UTF-8 at byte 6")), (3, true));
+}
+
+#[test]
+fn help_is_on_stdout_and_zero() {
+    let folder = folder();
+    for arguments in
+        [&["--help"][..], &["check", "--help"], &["compile", "--help"], &["scan", "--help"], &["--version"]]
+    {
+        let output = veilwire(folder.path(), arguments);
+        assert_eq!(code(&output), 0);
+        assert!(!output.stdout.is_empty() && output.stderr.is_empty());
+    }
+    assert!(stdout(&veilwire(folder.path(), &["--help"])).contains("Exit codes"));
+}
+
+#[test]
+fn compile_writes_an_artifact_that_loads_and_names_its_digest() {
+    let folder = folder();
+    let output = veilwire(folder.path(), &["compile", "policy.yaml", "-o", "out/deep"]);
+    assert_eq!(code(&output), 0, "{}", stderr(&output));
+    let artifact = std::fs::read(folder.path().join("out/deep/policy.artifact")).unwrap();
+    let policy = Policy::load(&artifact).unwrap();
+    assert!(stdout(&output).contains(policy.digest()));
+    let envoy = std::fs::read_to_string(folder.path().join("out/deep/envoy.yaml")).unwrap();
+    let base = folder.path().display();
+    assert!(envoy.contains(&format!("filename: {base}/server.key")), "{envoy}");
+    assert!(envoy.contains(&format!("filename: {base}/out/deep/veilwire_filter.wasm")), "{envoy}");
+    assert!(!envoy.contains("not to be read"));
+    let left: Vec<_> = std::fs::read_dir(folder.path().join("out/deep")).unwrap().collect();
+    assert_eq!(left.len(), 2, "temporary files stay behind");
+}
+
+#[test]
+fn compile_places_files_where_the_caller_says() {
+    let folder = folder();
+    let arguments = [
+        "compile",
+        "policy.yaml",
+        "-o",
+        "out",
+        "--path-prefix",
+        "/etc/veilwire",
+        "--wasm",
+        "/opt/filter.wasm",
+    ];
+    let output = veilwire(folder.path(), &arguments);
+    assert_eq!(code(&output), 0, "{}", stderr(&output));
+    let envoy = std::fs::read_to_string(folder.path().join("out/envoy.yaml")).unwrap();
+    assert!(
+        envoy.contains("filename: /etc/veilwire/server.pem") && envoy.contains("filename: /opt/filter.wasm")
+    );
+    assert!(!envoy.contains(&folder.path().display().to_string()));
+}
+
+#[test]
+fn a_refused_policy_leaves_earlier_output_alone() {
+    let folder = folder();
+    assert_eq!(code(&veilwire(folder.path(), &["compile", "policy.yaml", "-o", "out"])), 0);
+    let before = std::fs::read(folder.path().join("out/policy.artifact")).unwrap();
+    std::fs::write(folder.path().join("policy.yaml"), "kind: Policy\n").unwrap();
+    assert_eq!(code(&veilwire(folder.path(), &["compile", "policy.yaml", "-o", "out"])), 1);
+    assert_eq!(std::fs::read(folder.path().join("out/policy.artifact")).unwrap(), before);
+}
+
+#[test]
+fn warnings_can_be_denied() {
+    let folder = folder();
+    std::fs::remove_file(folder.path().join("server.key")).unwrap();
+    let warned = veilwire(folder.path(), &["check", "policy.yaml"]);
+    assert_eq!((code(&warned), stdout(&warned).contains("warning[W0406]")), (0, true), "{}", stdout(&warned));
+    assert_eq!(code(&veilwire(folder.path(), &["check", "policy.yaml", "--deny", "warnings"])), 1);
+}
+
+#[test]
+fn json_is_one_document_whatever_happens() {
+    let folder = folder();
+    for (arguments, expected) in [
+        (&["check", "policy.yaml", "--format", "json"][..], 0),
+        (&["compile", "policy.yaml", "-o", "out", "--format", "json"], 0),
+        (&["scan", "policy.yaml", "--format", "json"], 0),
+    ] {
+        let output = veilwire(folder.path(), arguments);
+        assert_eq!(code(&output), expected, "{arguments:?} {}", stderr(&output));
+        serde_json::from_str::<serde_json::Value>(&stdout(&output))
+            .unwrap_or_else(|error| panic!("{arguments:?}: {error}"));
+    }
+}
+
+#[test]
+fn scan_finds_in_stdin_and_keeps_values_to_itself() {
+    let folder = folder();
+    let run = |arguments: &[&str]| {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_veilwire"))
+            .arg("scan")
+            .args(arguments)
+            .current_dir(folder.path())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        child
+            .stdin
+            .take()
+            .unwrap()
+            .write_all(b"hello\nmail ada@example.com, card 4111 1111 1111 1111\n")
+            .unwrap();
+        child.wait_with_output().unwrap()
+    };
+    let found = run(&["-"]);
+    let text = stdout(&found);
+    assert_eq!(code(&found), 1, "{text}{}", stderr(&found));
+    assert!(text.contains("-:2:6: pii-us.email (pii.email): aaa@aaaaaaa.aaa (15 bytes)"), "{text}");
+    assert!(text.contains("pci.card (pci.pan): 0000 0000 0000 0000 (19 bytes)"), "{text}");
+    assert!(!text.contains("ada@") && !text.contains("4111"), "{text}");
+    assert!(stdout(&run(&["-", "--show"])).contains("ada@example.com"));
+    let json = stdout(&run(&["-", "--format", "json"]));
+    assert!(!json.contains("ada@") && json.contains("\"line\": 2"), "{json}");
+    let other = run(&["-", "--pack", "secrets@1"]);
+    assert_eq!((code(&other), stdout(&other)), (0, "-: 0 findings\n".to_owned()));
+    let policy = run(&["-", "--policy", "policy.yaml"]);
+    assert_eq!(code(&policy), 1);
+    assert!(!stdout(&policy).contains("pci.card"), "the policy has no such detector");
+}

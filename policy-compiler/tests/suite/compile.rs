@@ -1,0 +1,234 @@
+//! What a policy compiles to: deterministic bytes that the filter's own loader accepts, and Envoy's configuration.
+
+use crate::support::{deployment, files, source};
+use veilwire_engine::policy::Policy;
+use veilwire_engine::policy::model::{Effect, Model, Replacement, RoutePath, Severity, Thinking, TlsVersion};
+use veilwire_policy_compiler::detect::Probe;
+use veilwire_policy_compiler::{Compiled, Deployment, Source, compile_policy};
+
+fn compile(source: &Source) -> Compiled {
+    compile_policy(source, &files(), &deployment()).unwrap_or_else(|diagnostics| {
+        panic!("{}", veilwire_policy_compiler::diagnostic::render::human(source, &diagnostics, false))
+    })
+}
+
+fn first_light() -> Source {
+    source("../examples/first-light/policy.yaml")
+}
+
+/// The body of a case with some text replaced; every replacement must apply.
+fn edited(replacements: &[(&str, &str)]) -> Source {
+    let mut text = source("tests/ui/clean.yaml").text;
+    for (old, new) in replacements {
+        assert!(text.contains(old), "{old}");
+        text = text.replace(old, new);
+    }
+    Source::new("edited.yaml", text)
+}
+
+#[test]
+fn the_same_policy_gives_the_same_bytes() {
+    let (first, second) = (compile(&first_light()), compile(&first_light()));
+    assert_eq!(first.artifact, second.artifact);
+    assert_eq!(first.envoy_yaml, second.envoy_yaml);
+}
+
+#[test]
+fn the_order_of_a_policy_never_matters() {
+    let text = first_light().text;
+    let swapped = text
+        .replace(
+            "[anthropic@1, openai@1, pci@1, pii-us@1, secrets@1]",
+            "[secrets@1, pii-us@1, openai@1, pci@1, anthropic@1]",
+        )
+        .replace(
+            "[employee-id, pci.*, pii-us.*, secrets.*]",
+            "[secrets.*, pii-us.ssn, pii-us.*, pci.card, employee-id]",
+        )
+        .replace("[RS256, ES256, EdDSA]", "[EdDSA, RS256, ES256]")
+        .replace("[openai-chat, anthropic-messages]", "[anthropic-messages, openai-chat]");
+    assert_ne!(swapped, text);
+    assert_eq!(compile(&Source::new("policy.yaml", swapped)).artifact, compile(&first_light()).artifact);
+}
+
+#[test]
+fn the_artifact_is_what_the_filter_loads() {
+    let compiled = compile(&first_light());
+    let policy = Policy::load(&compiled.artifact).unwrap();
+    assert_eq!((policy.name(), policy.revision()), ("first-light", 1));
+    assert_eq!(policy.digest(), compiled.digest);
+    let decoded: &Model = policy.model();
+    assert_eq!(decoded.routes, compiled.model.routes);
+    assert_eq!(decoded.rules, compiled.model.rules);
+    assert!(compiled.artifact.len() < 700 * 1024, "{} bytes", compiled.artifact.len());
+}
+
+#[test]
+fn the_model_says_what_the_policy_says() {
+    let model = compile(&first_light()).model;
+    let names: Vec<&str> = model.detectors.iter().map(|detector| detector.name.as_str()).collect();
+    let expected = [
+        "employee-id",
+        "pci.card",
+        "pii-us.email",
+        "pii-us.ssn",
+        "secrets.anthropic-key",
+        "secrets.aws-access-key",
+        "secrets.openai-key",
+    ];
+    assert_eq!(names, expected);
+    let tag = model.tags.iter().find(|tag| tag.name == "pci.pan").unwrap();
+    assert_eq!(
+        (tag.severity, &tag.replacement),
+        (Severity::Critical, &Replacement::Placeholder("[CARD]".to_owned()))
+    );
+    let route = model.routes.iter().find(|route| route.name == "anthropic-messages").unwrap();
+    assert_eq!(route.thinking, Thinking::MaskAndDropSignature);
+    assert_eq!(route.path, RoutePath::Exact("/v1/messages".to_owned()));
+    let rule = model.rules.iter().find(|rule| rule.name == "contractors-stay-out").unwrap();
+    assert_eq!((rule.effect, rule.routes.len()), (Effect::MayNot, 2));
+    assert_eq!(rule.message.as_deref(), Some("ask platform-security for access"));
+    assert!(model.tls.require && !model.tls.client_certificate);
+    assert_eq!(model.tls.min_version, TlsVersion::V1_2);
+    let mask = &model.masks[0];
+    assert_eq!((mask.request_body, mask.response_body, mask.fields.len()), (true, true, 2));
+    assert!(model.audit.response_headers);
+    assert_eq!(model.limits.window, 512);
+    assert_eq!(model.meta.packs.len(), 5);
+}
+
+/// Envoy takes the first route that matches and the filter takes the first route of the model: both must be the most specific one.
+#[test]
+fn routes_are_ordered_by_specificity_in_artifact_and_envoy_alike() {
+    let routes = "  routes:
+    all: {match: {host: api.local, path: /**}, upstream: api, content: json}
+    below: {match: {host: api.local, path: /items/**}, upstream: api, content: json}
+    deeper: {match: {host: api.local, path: /items/new/**}, upstream: api, content: json}
+";
+    let source = edited(&[("  routes:\n", routes), ("may: [items]", "may: [items, all, below, deeper]")]);
+    let compiled = compile(&source);
+    let names: Vec<&str> = compiled.model.routes.iter().map(|route| route.name.as_str()).collect();
+    assert_eq!(names, ["items", "deeper", "below", "all"]);
+    let at = |name: &str| compiled.envoy_yaml.find(&format!("- name: {name}\n")).unwrap();
+    assert!(at("items") < at("deeper") && at("deeper") < at("below") && at("below") < at("all"));
+}
+
+#[test]
+fn a_policy_may_change_the_severity_of_a_pack_and_keep_its_replacement() {
+    let source = edited(&[("  identity:\n", "  tags: {pii.email: {severity: low}}\n  identity:\n")]);
+    let model = compile(&source).model;
+    let tag = model.tags.iter().find(|tag| tag.name == "pii.email").unwrap();
+    assert_eq!(
+        (tag.severity, &tag.replacement),
+        (Severity::Low, &Replacement::Placeholder("[EMAIL]".to_owned()))
+    );
+}
+
+#[test]
+fn placeholders_know_their_tag() {
+    let source = edited(&[(
+        "  identity:\n",
+        "  tags: {pii.email: {severity: low, replace: {placeholder: \"[{tag}]\"}}}\n  identity:\n",
+    )]);
+    let tags = compile(&source).model.tags;
+    assert!(tags.iter().any(|tag| tag.replacement == Replacement::Placeholder("[pii.email]".to_owned())));
+}
+
+/// Every pack's own examples, through the artifact's automata.
+#[test]
+fn detectors_of_packs_find_their_examples_and_nothing_they_ignore() {
+    use veilwire_policy_compiler::{detect::Wanted, pack};
+    for reference in pack::references() {
+        let pack = pack::Pack::load(reference).unwrap().unwrap();
+        for detector in &pack.detectors {
+            let name = pack.full_name(&detector.name);
+            let wanted = Wanted {
+                name: &name,
+                pattern: &detector.body.pattern.as_ref().unwrap().value,
+                validator: detector.body.validate.as_ref().map(|validator| validator.value),
+            };
+            let probe = Probe::new(&[wanted], 512).unwrap_or_else(|error| panic!("{name}: {error}"));
+            assert!(!detector.body.matches.is_empty() && !detector.body.ignores.is_empty(), "{name}");
+            for example in &detector.body.matches {
+                assert!(probe.finds(&example.value), "{name} misses {}", example.value);
+            }
+            for example in &detector.body.ignores {
+                assert!(!probe.finds(&example.value), "{name} finds {}", example.value);
+            }
+        }
+    }
+}
+
+#[test]
+fn the_envoy_configuration_of_first_light_is_as_reviewed() {
+    let compiled = compile(&first_light());
+    let scrubbed: String = compiled
+        .envoy_yaml
+        .lines()
+        .map(|line| match line.trim_start() {
+            value if value.starts_with("value: \"iVZXUA0K") => "                  value: \"(artifact)\"",
+            head if head.starts_with("# policy first-light") => {
+                "# policy first-light revision 1, artifact (digest)"
+            }
+            _ => line,
+        })
+        .collect::<Vec<_>>()
+        .join("\n");
+    assert!(scrubbed.contains("(artifact)"), "the artifact is not where it should be");
+    insta::assert_snapshot!("envoy-first-light", scrubbed);
+}
+
+#[test]
+fn modern_profiles_and_client_certificates_reach_both_envoy_and_filter() {
+    let source = edited(&[
+        ("profile: intermediate", "profile: modern"),
+        (
+            "key: server.key}}}",
+            "key: server.key}}, clientCertificate: {require: {trust: ca, uriSans: [\"spiffe://acme.internal/\", \"spiffe://other/x\"]}}}",
+        ),
+    ]);
+    let compiled = compile(&source);
+    assert!(compiled.model.tls.client_certificate);
+    assert_eq!(compiled.model.tls.min_version, TlsVersion::V1_3);
+    let yaml = &compiled.envoy_yaml;
+    assert!(yaml.contains("require_client_certificate: true"));
+    assert!(!yaml.contains("cipher_suites") && !yaml.contains("TLSv1_2"));
+    assert!(
+        yaml.contains("prefix: \"spiffe://acme.internal/\"") && yaml.contains("exact: \"spiffe://other/x\"")
+    );
+}
+
+#[test]
+fn an_upstream_that_is_a_bare_address_must_prove_that_address() {
+    let yaml = compile(&edited(&[("host: api.example.com", "host: 192.0.2.7")])).envoy_yaml;
+    assert!(yaml.contains("san_type: IP_ADDRESS") && yaml.contains("exact: \"192.0.2.7\""));
+    assert!(!yaml.contains("sni:") && !yaml.contains("auto_sni_san_validation"));
+}
+
+#[test]
+fn relative_references_are_found_from_the_prefix_and_absolute_ones_stay() {
+    let deployment = Deployment { files: "/srv/".to_owned(), wasm: "/opt/f.wasm".to_owned() };
+    assert_eq!(deployment.locate("pki/ca.pem"), "/srv/pki/ca.pem");
+    assert_eq!(deployment.locate("./ca.pem"), "/srv/ca.pem");
+    assert_eq!(deployment.locate("/etc/ca.pem"), "/etc/ca.pem");
+}
+
+/// SECURITY: what must never be in a configuration, whatever the policy.
+#[test]
+fn no_configuration_opens_a_way_around() {
+    for name in ["../examples/first-light/policy.yaml", "tests/ui/clean.yaml"] {
+        let yaml = compile(&source(name)).envoy_yaml;
+        for word in [
+            "FAIL_OPEN",
+            "ACCEPT_UNTRUSTED",
+            "allow_expired_certificate",
+            "upgrade_configs",
+            "PRIVATE KEY",
+            "%REQ(AUTHORIZATION",
+            "transport_socket_matches",
+        ] {
+            assert!(!yaml.to_ascii_lowercase().contains(&word.to_ascii_lowercase()), "{name}: {word}");
+        }
+        assert!(yaml.contains("failure_policy: FAIL_RELOAD") && yaml.contains("transport_protocol: tls"));
+    }
+}

@@ -138,6 +138,14 @@ fn leeway_ends_to_the_millisecond() {
         assert_eq!(at(&changes, first), Some(error), "{name}");
         assert_eq!(at(&changes, first.saturating_add_millis(250)), None, "{name}");
     }
+    // Below a millisecond, `nbf` and `iat` round up and `exp` rounds down.
+    for name in ["nbf", "iat"] {
+        let first = seconds(NOW + 20 - u64::from(LEEWAY));
+        let changes = [("iat", Value::Null), ("nbf", Value::Null), (name, json!((NOW + 20) as f64 + 0.0004))];
+        assert!(at(&changes, Timestamp(first.0 + 999_999)).is_some(), "{name}");
+        assert_eq!(at(&changes, first.saturating_add_millis(1)), None, "{name}");
+    }
+    assert_eq!(at(&[("exp", json!(expires as f64 + 0.0009))], last), Some(Expired));
     let fraction = [("exp", json!(expires as f64 + 0.5))];
     assert_eq!(at(&fraction, last.saturating_add_millis(499)), None);
     assert_eq!(at(&fraction, last.saturating_add_millis(500)), Some(Expired));

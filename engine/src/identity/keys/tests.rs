@@ -112,6 +112,8 @@ fn symmetric_and_private_keys_refuse_the_set() {
     }
     assert_eq!(cause(with(good(0), "p", json!("AAAA"))), KeyError::Private);
     // Also where the public key would be skipped.
+    let post_quantum = json!({ "kty": "AKP", "alg": "ML-DSA-65", "pub": "AAAA", "priv": "AAAA" });
+    assert_eq!(cause(post_quantum), KeyError::Private);
     assert_eq!(cause(with(with(good(0), "use", json!("enc")), "d", json!("AAAA"))), KeyError::Private);
 }
 

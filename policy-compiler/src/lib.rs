@@ -41,6 +41,7 @@ use diagnostic::{Code, Diagnostic};
 use files::Files;
 use resolve::Resolved;
 use source::Policy as SourcePolicy;
+use veilwire_engine::mask::InvalidPlan;
 use veilwire_engine::policy::model::Model;
 use veilwire_engine::policy::{InvalidPolicy, Policy, artifact};
 
@@ -106,7 +107,9 @@ fn attempt(
     // The filter's own check, so that what is written is what it accepts.
     let digest = match Policy::load(&artifact) {
         Ok(policy) => policy.digest().to_owned(),
-        Err(error @ (InvalidPolicy::TooMany(_) | InvalidPolicy::Plan(_))) => return too_large(out, &error),
+        Err(error @ (InvalidPolicy::TooMany(_) | InvalidPolicy::Plan(InvalidPlan::Paths))) => {
+            return too_large(out, &error);
+        }
         Err(error) => return contradiction(out, &error),
     };
     match emit::envoy::emit(&policy, &model, &artifact, &digest, deployment) {

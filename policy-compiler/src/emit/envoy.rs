@@ -128,7 +128,7 @@ fn connection_manager(
         .with("codec_type", "AUTO".into())
         // Who calls is who connects: nothing in front of Envoy is believed.
         .with("use_remote_address", true.into())
-        .with("internal_address_config", Yaml::map([("unix_sockets", false.into())]))
+        .with("internal_address_config", nobody_is_internal())
         .with("normalize_path", true.into())
         .with("merge_slashes", true.into())
         .with("path_with_escaped_slashes_action", "REJECT_REQUEST".into())
@@ -159,6 +159,13 @@ fn connection_manager(
         ("name", "envoy.filters.network.http_connection_manager".into()),
         ("typed_config", config),
     ]))
+}
+
+/// SECURITY: Envoy believes `x-envoy-*` headers and the `x-request-id` of internal callers, and takes private and loopback addresses for
+/// internal unless other ranges are named. The limited broadcast address is never anybody's.
+fn nobody_is_internal() -> Yaml {
+    let nobody = Yaml::map([("address_prefix", "255.255.255.255".into()), ("prefix_len", 32_u64.into())]);
+    Yaml::map([("unix_sockets", false.into()), ("cidr_ranges", Yaml::list([nobody]))])
 }
 
 /// Virtual hosts by name, each with the routes of the model in the model's order.

@@ -34,8 +34,7 @@ pub fn read(node: &Node, name: &Text, out: &mut Diagnostics) -> Detector {
     detector.pattern = fields.require("pattern").and_then(|node| text(node, out));
     if let Some(node) = fields.take("validate") {
         let validators = [("luhn", Validator::Luhn), ("us-ssn", Validator::UsSsn)];
-        let later = ["mod-97", "iban", "entropy", "dea", "npi", "ipv4", "ipv6"];
-        detector.validate = choice(node, "validator", &validators, &later, out);
+        detector.validate = choice(node, "validator", &validators, &["mod-97"], out);
         detector.unvalidated = detector.validate.is_none();
     }
     if let Some(node) = fields.require("examples")

@@ -43,9 +43,6 @@ pub fn read(node: &Node, name: &Text, out: &mut Diagnostics) -> Provider {
         provider.jwks_file = jwt.require("jwks").and_then(|node| read_jwks(node, out));
         provider.groups_claim = jwt.require("groupsClaim").and_then(|node| text(node, out));
         provider.leeway = jwt.take("leeway").and_then(|node| duration(node, 0, 3600, out));
-        for key in ["claims", "subjectClaim", "from", "cookie"] {
-            jwt.not_yet(key, out);
-        }
         jwt.close(out);
     }
     fields.close(out);

@@ -30,7 +30,6 @@ pub fn read(node: &Node, out: &mut Diagnostics) -> Listener {
     let mut listener = Listener::default();
     let Some(mut fields) = Fields::open(node, "`listeners`", out) else { return listener };
     fields.not_yet("postgres", out);
-    fields.not_yet("tcp", out);
     let http = fields.require("http");
     fields.close(out);
     let Some(mut http) = http.and_then(|node| Fields::open(node, "listener `http`", out)) else {
@@ -58,7 +57,6 @@ pub fn read(node: &Node, out: &mut Diagnostics) -> Listener {
         listener.admin = Some(bind);
     }
     listener.access_log = http.take("accessLog").and_then(|node| text(node, out));
-    http.not_yet("redirectFrom", out);
     http.close(out);
     listener
 }

@@ -74,8 +74,7 @@ fn read_field(node: &Node, out: &mut Diagnostics) -> Option<Field> {
 
 /// Reads `json.$.a.b`. The other places of the language are refused as not built.
 fn read_at(node: &Node, out: &mut Diagnostics) -> Option<Spanned<PathPattern>> {
-    const LATER: &[&str] =
-        &["jsonKey.", "header.", "query.", "form.", "otel.", "column.", "channel.", "trailer."];
+    const LATER: &[&str] = &["jsonKey.", "header.", "query.", "form.", "otel.", "column.", "channel."];
     let text = text(node, out)?;
     if let Some(kind) = LATER.iter().find(|kind| text.value.starts_with(*kind)) {
         out.push(not_yet(text.span, &format!("place `{kind}…`")));

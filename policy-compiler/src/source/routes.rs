@@ -8,23 +8,7 @@ use crate::diagnostic::{Code, Diagnostic, Diagnostics, Spanned, Text};
 use veilwire_engine::policy::model::{RoutePath, Thinking};
 
 /// Contents of the language that no pack brings yet.
-const CONTENTS_LATER: &[&str] = &[
-    "openai.responses",
-    "gemini.generate",
-    "bedrock.converse",
-    "ollama.chat",
-    "mcp",
-    "otel.traces",
-    "otel.logs",
-    "otel.metrics",
-    "ndjson",
-    "form",
-    "text",
-    "multipart",
-    "grpc",
-    "opaque",
-    "postgres",
-];
+const CONTENTS_LATER: &[&str] = &["openai.responses", "otel.traces", "ndjson", "opaque", "postgres"];
 
 /// One route.
 #[derive(Clone, Debug, Default)]
@@ -62,9 +46,6 @@ pub fn read(node: &Node, name: &Text, out: &mut Diagnostics) -> Route {
     route.thinking = fields
         .take("thinking")
         .and_then(|node| choice(node, "treatment of thinking", &thinking, &["dropBlock", "leave"], out));
-    for key in ["timeout", "compression", "observe"] {
-        fields.not_yet(key, out);
-    }
     fields.close(out);
     route
 }
@@ -88,9 +69,6 @@ impl Route {
         if let Some(node) = fields.take("methods") {
             self.narrowed = true;
             self.methods = texts(node, out).into_iter().filter(|method| check_method(method, out)).collect();
-        }
-        for key in ["headers", "query"] {
-            fields.not_yet(key, out);
         }
         fields.close(out);
     }
@@ -127,7 +105,7 @@ fn read_path(text: &Text, out: &mut Diagnostics) -> Option<Spanned<RoutePath>> {
 
 fn check_method(method: &Text, out: &mut Diagnostics) -> bool {
     let known = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
-    if method.value == "CONNECT" || method.value == "TRACE" {
+    if method.value == "CONNECT" {
         out.push(not_yet(method.span, &format!("method `{}`", method.value)));
         return false;
     }

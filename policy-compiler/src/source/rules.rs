@@ -46,9 +46,6 @@ pub fn read(node: &Node, name: &Text, out: &mut Diagnostics) -> Rule {
         && let Some(mut who) = Fields::open(node, "`who`", out)
     {
         rule.groups = who.require("groups").map(|node| texts(node, out)).unwrap_or_default();
-        for key in ["subjects", "everyone", "providers"] {
-            who.not_yet(key, out);
-        }
         who.close(out);
     }
     let may = fields.entry("may");
@@ -80,7 +77,7 @@ pub fn read(node: &Node, name: &Text, out: &mut Diagnostics) -> Rule {
     }
     rule.message =
         fields.take("message").and_then(|node| text(node, out)).filter(|text| check_message(text, out));
-    for key in ["where", "reveal", "approval", "record", "observe"] {
+    for key in ["where", "reveal", "approval", "record"] {
         fields.not_yet(key, out);
     }
     fields.close(out);

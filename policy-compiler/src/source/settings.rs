@@ -24,10 +24,10 @@ impl Settings {
         let Some(mut fields) = node.and_then(|node| Fields::open(node, "`streaming`", out)) else { return };
         self.window = fields.take("window").and_then(|node| size(node, 64, 4096, out));
         if let Some(node) = fields.take("channelEnd") {
-            choice(node, "end of a channel", &[("flush", ())], &["discard"], out);
+            choice(node, "end of a channel", &[("flush", ())], &[], out);
         }
         if let Some(node) = fields.take("aborted") {
-            choice(node, "end of an aborted stream", &[("discard", ())], &["flush"], out);
+            choice(node, "end of an aborted stream", &[("discard", ())], &[], out);
         }
         fields.close(out);
     }

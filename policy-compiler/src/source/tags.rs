@@ -41,7 +41,7 @@ pub fn read(node: &Node, name: &Text, out: &mut Diagnostics) -> Tag {
 
 fn read_replacement(node: &Node, out: &mut Diagnostics) -> Option<Text> {
     let mut fields = Fields::open(node, "`replace`", out)?;
-    let later = ["partial", "tokenize", "shape", "drop", "pseudonym", "keep"];
+    let later = ["partial", "tokenize", "shape", "drop"];
     let present = later.iter().any(|key| fields.has(key));
     for key in later {
         fields.not_yet(key, out);

@@ -57,7 +57,7 @@ pub fn read(node: &Node, out: &mut Diagnostics) -> Tls {
     let mut tls = Tls::default();
     let Some(mut fields) = Fields::open(node, "`tls`", out) else { return tls };
     if let Some(node) = fields.require("require") {
-        choice(node, "requirement", &[("always", ())], &["upstream", "downstream"], out);
+        choice(node, "requirement", &[("always", ())], &[], out);
     }
     let profiles = [("modern", Profile::Modern), ("intermediate", Profile::Intermediate)];
     tls.profile = fields.require("profile").and_then(|node| choice(node, "profile", &profiles, &[], out));
@@ -96,7 +96,6 @@ pub fn certificate(node: &Node, what: &str, out: &mut Diagnostics) -> Option<Cer
 
 fn read_client(node: &Node, out: &mut Diagnostics) -> Option<ClientCertificate> {
     let mut fields = Fields::open(node, "`clientCertificate`", out)?;
-    fields.not_yet("request", out);
     let require = fields.require("require");
     fields.close(out);
     let mut require = Fields::open(require?, "`require`", out)?;
@@ -122,7 +121,6 @@ fn read_trust(node: &Node, name: &Text, out: &mut Diagnostics) -> Trust {
     let Some(mut fields) = Fields::open(node, &format!("trust `{}`", name.value), out) else { return trust };
     trust.file = fields.require("file").and_then(|node| text(node, out));
     fields.not_yet("crl", out);
-    fields.not_yet("sds", out);
     fields.close(out);
     trust
 }

@@ -27,8 +27,8 @@ pub fn read(node: &Node, name: &Text, out: &mut Diagnostics) -> Upstream {
     let mut upstream = Upstream::default();
     let what = format!("upstream `{}`", name.value);
     let Some(mut fields) = Fields::open(node, &what, out) else { return upstream };
-    let other = fields.has("postgres") || fields.has("grpc");
-    for key in ["postgres", "grpc", "credential", "waiver"] {
+    let other = fields.has("postgres");
+    for key in ["postgres", "credential", "waiver"] {
         fields.not_yet(key, out);
     }
     let http = if other { fields.take("http") } else { fields.require("http") };
@@ -52,9 +52,6 @@ pub fn read(node: &Node, name: &Text, out: &mut Diagnostics) -> Upstream {
     upstream.sni = http.take("sni").and_then(|node| text(node, out)).filter(|text| check_dns_name(text, out));
     if let Some(node) = http.take("clientCertificate") {
         upstream.client = certificate(node, "`clientCertificate`", out);
-    }
-    for key in ["protocol", "timeout", "sans"] {
-        http.not_yet(key, out);
     }
     http.close(out);
     upstream

@@ -4,12 +4,12 @@ use crate::support::{deployment, files, source};
 use veilwire_engine::policy::Policy;
 use veilwire_engine::policy::model::{Effect, Model, Replacement, RoutePath, Severity, Thinking, TlsVersion};
 use veilwire_policy_compiler::detect::Probe;
+use veilwire_policy_compiler::diagnostic::render;
 use veilwire_policy_compiler::{Compiled, Deployment, Source, compile_policy};
 
 fn compile(source: &Source) -> Compiled {
-    compile_policy(source, &files(), &deployment()).unwrap_or_else(|diagnostics| {
-        panic!("{}", veilwire_policy_compiler::diagnostic::render::human(source, &diagnostics, false))
-    })
+    compile_policy(source, &files(), &deployment())
+        .unwrap_or_else(|diagnostics| panic!("{}", render::human(source, &diagnostics, false)))
 }
 
 fn first_light() -> Source {
@@ -159,23 +159,82 @@ fn detectors_of_packs_find_their_examples_and_nothing_they_ignore() {
     }
 }
 
+/// `envoy/first-light.yaml` is there to be read and reviewed. `VEILWIRE_BLESS=1` writes it anew.
 #[test]
 fn the_envoy_configuration_of_first_light_is_as_reviewed() {
     let compiled = compile(&first_light());
-    let scrubbed: String = compiled
-        .envoy_yaml
-        .lines()
-        .map(|line| match line.trim_start() {
-            value if value.starts_with("value: \"iVZXUA0K") => "                  value: \"(artifact)\"",
-            head if head.starts_with("# policy first-light") => {
-                "# policy first-light revision 1, artifact (digest)"
+    let scrub = |line: &str| match line.split_once("value: \"iVZXUA0K") {
+        Some((indent, _)) => format!("{indent}value: \"(the artifact, base64)\"\n"),
+        None => format!("{line}\n"),
+    };
+    let written: String = compiled.envoy_yaml.lines().map(scrub).collect();
+    let written = written.replace(&compiled.digest, "(its digest)");
+    assert!(written.contains("(the artifact, base64)") && written.contains("(its digest)"));
+    let path = format!("{}/../envoy/first-light.yaml", env!("CARGO_MANIFEST_DIR"));
+    if std::env::var_os("VEILWIRE_BLESS").is_some() {
+        std::fs::write(&path, &written).unwrap();
+    }
+    let reviewed = std::fs::read_to_string(&path).unwrap();
+    let differs = reviewed.lines().zip(written.lines()).find(|(reviewed, written)| reviewed != written);
+    assert!(
+        reviewed == written,
+        "envoy/first-light.yaml is not what the compiler writes; first difference: {differs:?}"
+    );
+}
+
+/// A caller on a private network could else choose the request id, which is logged, and time limits, retries and more by `x-envoy-*`.
+#[test]
+fn no_caller_counts_as_internal() {
+    let yaml = compile(&first_light()).envoy_yaml;
+    let (_, config) = yaml.split_once("internal_address_config:\n").unwrap();
+    let config: Vec<&str> = config.lines().take(4).map(str::trim).collect();
+    let expected =
+        ["unix_sockets: false", "cidr_ranges:", "- address_prefix: \"255.255.255.255\"", "prefix_len: 32"];
+    assert_eq!(config, expected);
+}
+
+/// Bytes of a sound policy changed at random: an answer every time, and a model only if the filter accepts it.
+#[test]
+fn mutated_policies_are_answered() {
+    const PIECES: &[&str] = &[
+        "{", "}", "[", "]", ": ", ", ", "\n", "&a ", "*a", "!t ", "'", "\"", "#", "- ", "\t", "|", "é", "0",
+        "..", "/**", "~",
+    ];
+    let text = source("tests/ui/clean.yaml").text;
+    let mut state = 0x2545_F491_4F6C_DD1D_u64;
+    let mut random = |bound: usize| {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        usize::try_from(state % (bound as u64)).unwrap()
+    };
+    let mut accepted = 0;
+    for round in 0..1_500 {
+        let mut mutated = text.clone();
+        for _ in 0..=random(3) {
+            let at = random(mutated.len());
+            let end = (at + random(12)).min(mutated.len());
+            if mutated.is_char_boundary(at) && mutated.is_char_boundary(end) {
+                mutated.replace_range(at..end, PIECES[random(PIECES.len())]);
             }
-            _ => line,
-        })
-        .collect::<Vec<_>>()
-        .join("\n");
-    assert!(scrubbed.contains("(artifact)"), "the artifact is not where it should be");
-    insta::assert_snapshot!("envoy-first-light", scrubbed);
+        }
+        let source = Source::new("mutated.yaml", mutated);
+        match compile_policy(&source, &files(), &deployment()) {
+            Ok(compiled) => {
+                accepted += 1;
+                Policy::load(&compiled.artifact).unwrap_or_else(|error| panic!("round {round}: {error}"));
+            }
+            Err(diagnostics) => {
+                assert!(diagnostics.has_errors(), "round {round}");
+                assert!(
+                    diagnostics.items().iter().all(|item| item.code.as_str() != "E0999"),
+                    "round {round}"
+                );
+                assert!(!render::human(&source, &diagnostics, false).is_empty());
+            }
+        }
+    }
+    assert!((1..1_500).contains(&accepted), "{accepted} accepted: the mutations are no test");
 }
 
 #[test]

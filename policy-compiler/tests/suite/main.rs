@@ -1,6 +1,10 @@
 //! Tests of the compiler through its library and its binary; one binary, so that it is linked once.
 
+#[cfg(test)]
 mod cli;
+#[cfg(test)]
 mod compile;
+#[cfg(test)]
 mod diagnostics;
+#[cfg(test)]
 mod support;

@@ -15,7 +15,16 @@ pub(crate) const CERTIFICATE: &str = "-----BEGIN CERTIFICATE-----\nMIIB\n-----EN
 /// What policies of tests refer to.
 pub(crate) fn files() -> MemoryFiles {
     let key = "-----BEGIN PRIVATE KEY-----\nMIIB\n-----END PRIVATE KEY-----\n";
-    ["ca.pem", "server.pem", "pki/server.pem", "pki/upstream-ca.pem", "pki/envoy-client.pem"]
+    let certificates = [
+        "ca.pem",
+        "server.pem",
+        "pki/server.pem",
+        "pki/upstream-ca.pem",
+        "pki/envoy-client.pem",
+        "/etc/pki/internal-ca.pem",
+        "/etc/ssl/certs/ca-certificates.crt",
+    ];
+    certificates
         .into_iter()
         .fold(MemoryFiles::default(), |files, name| files.with(name, CERTIFICATE))
         .with("jwks.json", JWKS)

@@ -1,1 +1,430 @@
+//! The masking contract, line by line, on small messages. Every case is checked at every split.
 
+mod mask_support;
+
+use mask_support::{Setup, check_splits, masked, send, whole};
+use std::sync::Arc;
+use veilwire_engine::format::Format;
+use veilwire_engine::mask::{MaskError, MaskPlan, Masker};
+use veilwire_engine::policy::model::{Limits, Thinking};
+
+/// Input and output of a JSON body, at every split.
+fn json(plan: &Arc<MaskPlan>, body: &str, expected: &str) {
+    let (out, ended) = check_splits(plan, Format::Json, body.as_bytes());
+    assert_eq!((String::from_utf8_lossy(&out).as_ref(), ended.err()), (expected, None), "of {body}");
+}
+
+/// Input and output of a stream, at every split.
+fn stream(plan: &Arc<MaskPlan>, body: &str, expected: &str) {
+    let (out, ended) = check_splits(plan, Format::Sse, body.as_bytes());
+    assert_eq!((String::from_utf8_lossy(&out).as_ref(), ended.err()), (expected, None), "of {body}");
+}
+
+fn refused(plan: &Arc<MaskPlan>, format: Format, body: &str) -> MaskError {
+    let (out, ended) = check_splits(plan, format, body.as_bytes());
+    let error = ended.expect_err(body);
+    assert!(!String::from_utf8_lossy(&out).contains("example.com"), "leak before a refusal");
+    error
+}
+
+fn delta(fragment: &str) -> String {
+    format!("data: {{\"choices\":[{{\"index\":0,\"delta\":{{\"content\":\"{fragment}\"}}}}]}}\n\n")
+}
+
+const STOP: &str = "data: {\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"stop\"}]}\n\n";
+
+#[test]
+fn nothing_is_emitted_before_it_is_decided() {
+    let plan = Setup::default().plan();
+    let mut masker = Masker::new(plan, Format::Json);
+    let mut out = Vec::new();
+    for (chunk, so_far) in [
+        ("[\"mail ", "[\"mail "),
+        ("ada.love", "[\"mail "),
+        ("lace@example", "[\"mail "),
+        (".com", "[\"mail "),
+        (", card 4111 1111 ", "[\"mail [EMAIL], card "),
+        ("1111 1111", "[\"mail [EMAIL], card "),
+        ("\",", "[\"mail [EMAIL], card [CARD]\","),
+        (" 41111", "[\"mail [EMAIL], card [CARD]\", "),
+        ("11111111111 ", "[\"mail [EMAIL], card [CARD]\", \"[CARD]\" "),
+        ("]", "[\"mail [EMAIL], card [CARD]\", \"[CARD]\" ]"),
+    ] {
+        masker.write(chunk.as_bytes(), &mut out).unwrap();
+        assert_eq!(String::from_utf8_lossy(&out), so_far, "after {chunk}");
+    }
+    assert_eq!(masker.end(&mut out).unwrap().findings.total(), 3);
+}
+
+#[test]
+fn a_long_value_needs_no_memory() {
+    let plan = Setup::default().plan();
+    let mut masker = Masker::new(plan, Format::Json);
+    let mut out = Vec::new();
+    masker.write(b"\"key sk-ant-api03-", &mut out).unwrap();
+    for _ in 0..1000 {
+        masker.write(&[b'a'; 1000], &mut out).unwrap();
+        assert!(masker.held() < 4096, "{}", masker.held());
+    }
+    masker.write(b" end\"", &mut out).unwrap();
+    assert_eq!(masker.end(&mut out).unwrap().findings.total(), 1);
+    assert_eq!(out, b"\"key [SECRET] end\"");
+}
+
+#[test]
+fn a_number_at_the_top_level_may_be_written_back_unless_it_is_a_finding() {
+    for (chunk, tail) in [("12345", "12345"), ("4111111111111111", ""), ("\"x\"", ""), ("[1", "")] {
+        let mut masker = Masker::new(Setup::default().plan(), Format::Json);
+        masker.write(chunk.as_bytes(), &mut Vec::new()).unwrap();
+        assert_eq!(masker.ambiguous_tail(), tail.as_bytes(), "{chunk}");
+    }
+}
+
+#[test]
+fn escapes_are_decoded_to_look_and_kept_to_write() {
+    let plan = Setup::default().plan();
+    json(&plan, r#"["\u0061da\u0040example\u002Ecom"]"#, r#"["[EMAIL]"]"#);
+    json(&plan, r#"["\n\u00e9ada@example.com\n\ud83d\ude00\/"]"#, r#"["\n\u00e9[EMAIL]\n\ud83d\ude00\/"]"#);
+    json(
+        &plan,
+        r#"["\ud83d\ud83dada@example.com\ude00\ud83d","\ud83d\n"]"#,
+        r#"["\ud83d\ud83d[EMAIL]\ude00\ud83d","\ud83d\n"]"#,
+    );
+    json(&plan, r#"{"\u0061da@example.com":1,"b@example.com":2}"#, r#"{"[EMAIL]":1,"[EMAIL:2]":2}"#);
+}
+
+#[test]
+fn masked_keys_of_one_object_stay_apart() {
+    let plan = Setup::default().plan();
+    json(&plan, r#"{"a@x.com":{"a@x.com":1},"b@x.com":2}"#, r#"{"[EMAIL]":{"[EMAIL]":1},"[EMAIL:2]":2}"#);
+    json(&plan, r#"[{"a@x.com":1},{"b@x.com":2}]"#, r#"[{"[EMAIL]":1},{"[EMAIL]":2}]"#);
+    json(
+        &plan,
+        r#"{"to a@x.com":1,"cc b@x.com":2,"to c@x.com":3}"#,
+        r#"{"to [EMAIL]":1,"cc [EMAIL]":2,"to [EMAIL:2]":3}"#,
+    );
+    json(&plan, r#"{"[EMAIL]":0,"a@x.com":1}"#, r#"{"[EMAIL]":0,"[EMAIL:2]":1}"#);
+    json(
+        &plan,
+        r#"{"a@x.com, b@x.com.":1,"c@x.com, d@x.com.":2}"#,
+        r#"{"[EMAIL], [EMAIL].":1,"[EMAIL], [EMAIL:2].":2}"#,
+    );
+    let many: Vec<String> = (0..20_000).map(|n| format!("\"user{n}@example.com\":{n}")).collect();
+    let out = masked(&plan, Format::Json, format!("{{{}}}", many.join(",")));
+    assert!(out.ends_with("\"[EMAIL:20000]\":19999}"));
+}
+
+#[test]
+fn fields_are_masked_whatever_they_hold() {
+    let setup =
+        Setup { fields: vec![(4, "$.user"), (3, "$..password"), (0, "$.list[*].x")], ..Setup::default() };
+    let plan = setup.plan();
+    json(&plan, r#"{"user" : {"a":[1,{"b":"c"}]} , "n":1}"#, r#"{"user" : "[CONTACT]" , "n":1}"#);
+    json(
+        &plan,
+        r#"{"user":[],"password":12.5e3,"a":{"password":true}}"#,
+        r#"{"user":"[CONTACT]","password":"[SECRET]","a":{"password":"[SECRET]"}}"#,
+    );
+    json(
+        &plan,
+        r#"{"user":null,"user":"","user":"x\"y"}"#,
+        r#"{"user":"[CONTACT]","user":"[CONTACT]","user":"[CONTACT]"}"#,
+    );
+    json(
+        &plan,
+        r#"{"list":[{"x":1,"y":2},{"x":[3]}],"x":4}"#,
+        r#"{"list":[{"x":"[EMAIL]","y":2},{"x":"[EMAIL]"}],"x":4}"#,
+    );
+    json(
+        &plan,
+        r#"{"us\u0065r":"a","\u0070assword":"b"}"#,
+        r#"{"us\u0065r":"[CONTACT]","\u0070assword":"[SECRET]"}"#,
+    );
+    let (_, ended) = whole(&plan, Format::Json, br#"{"user":1,"q":{"password":[1,2]},"z":"a@x.com"}"#);
+    let places: Vec<String> = ended.unwrap().iter().map(|finding| finding.location.clone()).collect();
+    assert_eq!(places, ["$.user", "$.*.password", "$.*"]);
+}
+
+#[test]
+fn fields_reach_into_documents_inside_strings() {
+    let mut setup = Setup::of("openai.chat");
+    setup.fields = vec![(3, "$..password")];
+    let plan = setup.plan();
+    let call = |text: &str| {
+        format!(r#"{{"messages":[{{"tool_calls":[{{"function":{{"arguments":"{text}"}}}}]}}]}}"#)
+    };
+    for (arguments, expected) in [
+        (r#"{\"password\":\"x\",\"b\":1}"#, r#"{\"password\":\"[SECRET]\",\"b\":1}"#),
+        (r#"{\"pass\\u0077ord\":[1,\"x\"]}"#, r#"{\"pass\\u0077ord\":\"[SECRET]\"}"#),
+        (r#"{\u0022password\u0022:7}"#, r#"{\u0022password\u0022:\"[SECRET]\"}"#),
+        // Not JSON from the value on: where it ends cannot be known, so nothing behind it is written.
+        (r#"{\"password\": hunter2}"#, r#"{\"password\": \"[SECRET]\""#),
+        (r#"{\"password\": \"a\u0001b\", \"c\": 1}"#, r#"{\"password\": \"[SECRET]\""#),
+        (r#"{\"password\": {\"a\": oops"#, r#"{\"password\": \"[SECRET]\""#),
+    ] {
+        json(&plan, &call(arguments), &call(expected));
+    }
+}
+
+#[test]
+fn documents_inside_strings_are_looked_at_with_both_layers_decoded() {
+    let plan = Setup::of("openai.chat").plan();
+    let call = |text: &str| {
+        format!(r#"{{"messages":[{{"tool_calls":[{{"function":{{"arguments":"{text}"}}}}]}}]}}"#)
+    };
+    for (arguments, expected) in [
+        (r#"{\"a\":\"x\\nada@example.com\\n\"}"#, r#"{\"a\":\"x\\n[EMAIL]\\n\"}"#),
+        (r#"{\"a\":\"ada\\u0040example.com\"}"#, r#"{\"a\":\"[EMAIL]\"}"#),
+        (r#"{\"a\":\"ada\u005cu0040example.com\"}"#, r#"{\"a\":\"[EMAIL]\"}"#),
+        (r#"{\"a\":\"\\\"ada@example.com\\\"\"}"#, r#"{\"a\":\"\\\"[EMAIL]\\\"\"}"#),
+        (r#" \n[4111111111111111 , 2, \"\\ud83d\\ude00\"]"#, r#" \n[\"[CARD]\" , 2, \"\\ud83d\\ude00\"]"#),
+        (r#"{\"a@x.com\":1,\"b@x.com\":2}"#, r#"{\"[EMAIL]\":1,\"[EMAIL:2]\":2}"#),
+        // Cut short.
+        (r#"{\"a\":\"ada@example.com"#, r#"{\"a\":\"[EMAIL]"#),
+        (r#"{\"a\":4111111111111111"#, r#"{\"a\":\"[CARD]\""#),
+        (r#"{\"a\":\"x\\u00"#, r#"{\"a\":\"x\\u00"#),
+        (r#"{\"ada@example.com"#, r#"{\"[EMAIL]"#),
+        // Not JSON, or no longer.
+        (r#"ada@example.com"#, r#"[EMAIL]"#),
+        (r#"[see] ada@example.com"#, r#"[see] [EMAIL]"#),
+        (r#"{\"a\": 4111 1111 1111 1111}"#, r#"{\"a\": [CARD]}"#),
+        (r#"{\"a\": ada@example.com}"#, r#"{\"a\": [EMAIL]}"#),
+        (r#"{\"a\": nul@example.com}"#, r#"{\"a\": [EMAIL]}"#),
+        (r#"{\"a\": true@example.com}"#, r#"{\"a\": [EMAIL]}"#),
+        (r#"{\"a\":\"ada\q@example.com"#, ""),
+        (r#"{\"a\":\"x ada\n@ bob@example.com\"}"#, r#"{\"a\":\"x ada\n@ [EMAIL]\"}"#),
+        (r#"{\"a\":\"bob\\q@example.com\"} z@example.com"#, r#"{\"a\":\"bob\\[EMAIL]\"} [EMAIL]"#),
+        (r#"{\"a\":1}{\"b\":\"ada\\u0040example.com\"}"#, r#"{\"a\":1}{\"b\":\"[EMAIL]\"}"#),
+        (r#"{\"a\":1} and ada@example.com"#, r#"{\"a\":1} and [EMAIL]"#),
+    ] {
+        if expected.is_empty() {
+            assert_eq!(refused(&plan, Format::Json, &call(arguments)), MaskError::InvalidJson);
+        } else {
+            json(&plan, &call(arguments), &call(expected));
+        }
+    }
+}
+
+#[test]
+fn what_is_never_touched_passes_and_what_repeats_text_is_null() {
+    let plan = Setup::of("openai.chat").plan();
+    json(
+        &plan,
+        r#"{"id":"ada@example.com","usage":{"a@x.com":[4111111111111111]},"choices":[{"logprobs":{"content":[{"token":"ada"}]}},{"logprobs":null}],"x":"ada@example.com"}"#,
+        r#"{"id":"ada@example.com","usage":{"a@x.com":[4111111111111111]},"choices":[{"logprobs":null},{"logprobs":null}],"x":"[EMAIL]"}"#,
+    );
+    let mut setup = Setup::of("openai.chat");
+    setup.fields = vec![(3, "$..secret")];
+    json(&setup.plan(), r#"{"usage":{"secret":{"a":1},"b":2}}"#, r#"{"usage":{"secret":"[SECRET]","b":2}}"#);
+}
+
+#[test]
+fn one_text_whatever_its_deltas() {
+    let plan = Setup::of("openai.chat").plan();
+    let text = "mail ada@example.com now, ada, card 4111 1111 1111 1111 ok. ";
+    let texts = |out: &str| -> String {
+        out.split("\"content\":\"").skip(1).map(|rest| rest.split('"').next().unwrap()).collect()
+    };
+    for size in 1..text.len() {
+        let pieces: Vec<&str> =
+            text.as_bytes().chunks(size).map(|piece| std::str::from_utf8(piece).unwrap()).collect();
+        let body: String = pieces.iter().map(|piece| delta(piece)).chain([STOP.to_owned()]).collect();
+        let out = masked(&plan, Format::Sse, &body);
+        assert_eq!(texts(&out), "mail [EMAIL] now, ada, card [CARD] ok. ", "deltas of {size}");
+        assert!(out.ends_with(STOP));
+    }
+}
+
+#[test]
+fn tails_come_before_what_closes_their_channel() {
+    let plan = Setup::of("openai.chat").plan();
+    let done = "data: [DONE]\n\n";
+    stream(&plan, &(delta("a ada") + done), &(delta("a ") + &delta("ada") + done));
+    stream(&plan, &(delta("ada@example.com") + STOP + done), &(delta("") + &delta("[EMAIL]") + STOP + done));
+    let error = "data: {\"error\":{\"message\":\"no\"}}\n\n";
+    stream(&plan, &(delta("a ada") + error), &(delta("a ") + &delta("ada") + error));
+    // Two choices, two channels, one event that closes both; members that clients add up are not repeated.
+    let first = |content: &str, reasoning: &str| {
+        format!(
+            "event: x\nid: 1\ndata: {{\"choices\":[{{\"index\":1,\"delta\":{{\"role\":\"assistant\",\"content\":\"{content}\",\
+             \"reasoning\":\"{reasoning}\"}}}}],\"usage\":{{\"n\":1}}}}\n\n"
+        )
+    };
+    let copy = |content: &str, reasoning: &str| {
+        first(content, reasoning)
+            .replace("id: 1\n", "")
+            .replace("\"assistant\"", "null")
+            .replace("{\"n\":1}", "null")
+    };
+    let close = "data: {\"choices\":[{\"index\":1,\"finish_reason\":\"stop\"}]}\n\n";
+    stream(
+        &plan,
+        &(first("hi ada", "so bob") + close),
+        &(first("hi ", "so ") + &copy("ada", "") + &copy("", "bob") + close),
+    );
+    // Another choice closes: nothing happens to this one.
+    let other = close.replace(":1,", ":0,");
+    stream(
+        &plan,
+        &(first("hi ada", "") + &other + close),
+        &(first("hi ", "") + &other + &copy("ada", "") + close),
+    );
+}
+
+#[test]
+fn a_copy_keeps_line_ends() {
+    let plan = Setup::of("openai.chat").plan();
+    let body = (delta("a ada") + STOP).replace('\n', "\r\n");
+    stream(&plan, &body, &(delta("a ") + &delta("ada") + STOP).replace('\n', "\r\n"));
+    let body = body.replace("\r\n", "\r");
+    stream(&plan, &body, &(delta("a ") + &delta("ada") + STOP).replace('\n', "\r"));
+}
+
+#[test]
+fn a_key_may_stand_behind_its_fragment_or_be_absent() {
+    let plan = Setup::of("openai.chat").plan();
+    let event = |content: &str, index: &str| {
+        format!("data: {{\"choices\":[{{\"delta\":{{\"content\":\"{content}\"}}{index}}}]}}\n\n")
+    };
+    stream(
+        &plan,
+        &(event("ada@exa", ",\"index\":3") + &event("bob@exa", "") + &event("mple.com. ", ",\"index\":3")),
+        &(event("", ",\"index\":3") + &event("", "") + &event("[EMAIL]. ", ",\"index\":3")),
+    );
+}
+
+#[test]
+fn interleaved_channels_keep_their_own_text() {
+    let plan = Setup::of("openai.chat").plan();
+    let event = |name: &str, text: &str| {
+        format!("data: {{\"choices\":[{{\"index\":0,\"delta\":{{\"{name}\":\"{text}\"}}}}]}}\n\n")
+    };
+    stream(
+        &plan,
+        &(event("reasoning", "ada@")
+            + &event("content", "bob@")
+            + &event("reasoning", "x.com ")
+            + &event("content", "y.org ")),
+        &(event("reasoning", "")
+            + &event("content", "")
+            + &event("reasoning", "[EMAIL] ")
+            + &event("content", "[EMAIL] ")),
+    );
+}
+
+fn thinking(text: &str) -> String {
+    format!(
+        "event: content_block_delta\ndata: {{\"type\":\"content_block_delta\",\"index\":0,\"delta\":{{\"type\":\"thinking_delta\",\"thinking\":\"{text}\"}}}}\n\n"
+    )
+}
+
+fn signature(text: &str) -> String {
+    format!(
+        "event: content_block_delta\ndata: {{\"type\":\"content_block_delta\",\"index\":0,\"delta\":{{\"type\":\"signature_delta\",\"signature\":\"{text}\"}}}}\n\n"
+    )
+}
+
+#[test]
+fn a_signature_goes_with_the_text_it_signs() {
+    let mut setup = Setup::of("anthropic.messages");
+    setup.thinking = Thinking::MaskAndDropSignature;
+    let (mask, refuse) = (setup.plan(), Setup::of("anthropic.messages").plan());
+    let clean = thinking("think of ada") + &signature("c2ln");
+    let kept = thinking("think of ") + &thinking("ada") + &signature("c2ln");
+    stream(&mask, &clean, &kept);
+    stream(&refuse, &clean, &kept);
+    let dirty = thinking("ada@exa") + &thinking("mple.com") + &signature("c2ln");
+    stream(&mask, &dirty, &(thinking("") + &thinking("") + &thinking("[EMAIL]") + &signature("")));
+    assert_eq!(refused(&refuse, Format::Sse, &dirty), MaskError::SignedReasoning);
+    // More text after its signature left: too late to take it back.
+    let late = thinking("fine. ") + &signature("c2ln") + &thinking("ada@example.com ");
+    assert_eq!(refused(&mask, Format::Sse, &late), MaskError::SignedReasoning);
+    let block = |text: &str, signature: &str| {
+        format!(r#"{{"content":[{{"type":"thinking","thinking":"{text}","signature":"{signature}"}}]}}"#)
+    };
+    json(&mask, &block("ada@example.com", "c2ln"), &block("[EMAIL]", ""));
+    json(&mask, &block("ada", "c2ln"), &block("ada", "c2ln"));
+    assert_eq!(refused(&refuse, Format::Json, &block("ada@example.com", "c2ln")), MaskError::SignedReasoning);
+    let swapped = r#"{"content":[{"signature":"c2ln","thinking":"ada@example.com"}]}"#;
+    assert_eq!(refused(&mask, Format::Json, swapped), MaskError::SignedReasoning);
+}
+
+#[test]
+fn events_keep_comments_names_ids_and_payloads_of_every_kind() {
+    let plan = Setup::of("openai.chat").plan();
+    for same in [
+        ": ping\n\n",
+        ":\n:\n\n\n",
+        "event: a\nid: 7\nretry: 9\nwhatever: x\nlone\ndata\n\n",
+        "data:\n\n",
+        "data: [1,\ndata: 2]\n\n",
+        "data:{\"a\":1}\r\n\r\n",
+        "\u{FEFF}data: \"x\\u0041\"\n\n",
+        "data: \"not JSON\n\n",
+        "data: plain\ndata: text\n: c\ndata: here\n\n",
+    ] {
+        stream(&plan, same, same);
+    }
+    stream(&plan, "data: \"ada\\u0040example.com\"\n\n", "data: \"[EMAIL]\"\n\n");
+    stream(
+        &plan,
+        "data: x ada@example.com\n: bob@example.com\ndata: -\nfoo: eve@example.com\n\n",
+        "data: x [EMAIL]\n: [EMAIL]\ndata: -\nfoo: [EMAIL]\n\n",
+    );
+    assert_eq!(refused(&plan, Format::Sse, "id: ada@example.com\n\n"), MaskError::EventId);
+    assert_eq!(refused(&plan, Format::Sse, "data: {\"a\":\"ada@example.com\n\n"), MaskError::InvalidJson);
+    assert_eq!(refused(&plan, Format::Sse, "data: [ada@example.com]\n\n"), MaskError::InvalidJson);
+}
+
+#[test]
+fn comments_leave_with_their_line_and_events_with_their_blank_line() {
+    let mut masker = Masker::new(Setup::of("openai.chat").plan(), Format::Sse);
+    let mut out = Vec::new();
+    for (chunk, so_far) in
+        [(": pi", 0), ("ng\n", 7), ("\n", 8), ("data: {\"a\"", 8), (":1}\n", 8), ("\n", 23)]
+    {
+        masker.write(chunk.as_bytes(), &mut out).unwrap();
+        assert_eq!(out.len(), so_far, "after {chunk:?}");
+    }
+}
+
+#[test]
+fn more_state_than_the_limit_refuses() {
+    let mut setup = Setup::of("openai.chat");
+    setup.limits = Limits { state: 4096, ..Limits::default() };
+    let plan = setup.plan();
+    let long = "1".repeat(5000);
+    for body in [format!("[{long}]"), format!("{{\"a@x.com{}\":1}}", " ".repeat(5000))] {
+        for size in [1, 7, usize::MAX] {
+            let (out, ended) = send(&plan, Format::Json, body.as_bytes().chunks(size.min(body.len())));
+            assert_eq!(ended.err(), Some(MaskError::Budget), "{}", out.len());
+        }
+    }
+    let many: String = (0..100)
+        .map(|n| format!("data: {{\"choices\":[{{\"index\":{n},\"delta\":{{\"content\":\"ada\"}}}}]}}\n\n"))
+        .collect();
+    let (out, ended) = send(&plan, Format::Sse, many.as_bytes().chunks(1));
+    assert_eq!(ended, Err(MaskError::Budget));
+    assert_eq!(whole(&plan, Format::Sse, many.as_bytes()), (out, ended));
+}
+
+#[test]
+fn an_empty_body_is_nothing_to_inspect() {
+    for format in [Format::Json, Format::Sse] {
+        let (out, ended) = whole(&Setup::default().plan(), format, b"");
+        assert!(out.is_empty() && ended.is_ok());
+    }
+    let (_, ended) = whole(&Setup::default().plan(), Format::Json, b" \n");
+    assert_eq!(ended, Err(MaskError::Truncated));
+}
+
+#[test]
+fn lines_of_documents_are_documents() {
+    let plan = Setup::default().plan();
+    json(
+        &plan,
+        "{\"a\":\"ada@example.com\"}\n{\"b\":4111111111111111}\n5\n\n\"x\"\n",
+        "{\"a\":\"[EMAIL]\"}\n{\"b\":\"[CARD]\"}\n5\n\n\"x\"\n",
+    );
+    assert_eq!(refused(&plan, Format::Json, "{} {}"), MaskError::InvalidJson);
+}

@@ -1,1 +1,190 @@
+//! Recorded traffic: nothing is refused, nothing is lost, and values planted across events come out masked.
 
+mod mask_support;
+
+use mask_support::{Random, Setup, masked, recorded, send, whole};
+use serde_json::Value;
+use std::collections::{BTreeMap, BTreeSet};
+use veilwire_engine::format::Format;
+use veilwire_engine::mask::What;
+use veilwire_engine::policy::id::DetectorId;
+use veilwire_engine::policy::model::Thinking;
+
+const APIS: [(&str, &str); 2] = [("openai.chat", "openai-chat"), ("anthropic.messages", "anthropic")];
+
+/// Last names of the members that are fragments.
+const FRAGMENTS: [&str; 12] = [
+    "content",
+    "reasoning",
+    "reasoning_content",
+    "refusal",
+    "arguments",
+    "text",
+    "summary",
+    "transcript",
+    "thinking",
+    "partial_json",
+    "input",
+    "signature",
+];
+
+#[test]
+fn whole_documents_pass_unchanged() {
+    for (api, prefix) in APIS {
+        let plan = Setup::of(api).plan();
+        for suffix in [".json", ".ndjson"] {
+            for (name, body) in recorded(prefix, suffix) {
+                for longest in [usize::MAX, 1, 1000] {
+                    let (out, ended) = send(&plan, Format::Json, body.chunks(longest.min(body.len())));
+                    assert!(ended.unwrap_or_else(|error| panic!("{name}: {error}")).is_empty(), "{name}");
+                    assert!(out == body, "{name} changed");
+                }
+            }
+            if prefix == "openai-chat" {
+                break;
+            }
+        }
+    }
+}
+
+#[test]
+fn streams_keep_their_events_and_the_text_of_their_channels() {
+    for (api, prefix) in APIS {
+        let plan = Setup::of(api).plan();
+        for (name, body) in recorded(prefix, ".sse") {
+            let (out, ended) = whole(&plan, Format::Sse, &body);
+            let findings = ended.unwrap_or_else(|error| panic!("{name}: {error}"));
+            if findings.is_empty() {
+                assert!(texts(&body) == texts(&out), "{name}: text of a channel changed");
+            } else {
+                // A web page with the addresses of its authors.
+                assert_eq!(name, "anthropic-messages-sse-reasoning-2204d605.resp.sse");
+                assert_eq!(findings.total(), 4);
+                let only = findings.iter().next().unwrap();
+                assert_eq!(only.what, What::Detector(DetectorId(0)));
+                assert_eq!(only.location, "$.content_block.content.content.*.data");
+            }
+            check_events(&name, &body, &out);
+            let mut random = Random(7);
+            for _ in 0..20 {
+                let (cut, _) = send(&plan, Format::Sse, random.cut(&body, 2000));
+                assert!(cut == out, "{name}: depends on the cut");
+            }
+        }
+    }
+}
+
+/// Every event of the input is there, in order, and differs only in fragments; between them only deltas are added.
+fn check_events(name: &str, body: &[u8], out: &[u8]) {
+    let (before, after) = (blocks(body), blocks(out));
+    let mut rest = after.iter();
+    let mut added = 0;
+    for block in &before {
+        let wanted = skeleton(block);
+        loop {
+            let found = rest.next().unwrap_or_else(|| panic!("{name}: an event is missing"));
+            if skeleton(found) == wanted {
+                if !has_fragment(block) && !block.contains("token_id") && !block.contains("pydantic") {
+                    assert_eq!(block, found, "{name}: an event without fragments changed");
+                }
+                break;
+            }
+            assert!(has_fragment(found), "{name}: an event was added that is no delta: {found}");
+            added += 1;
+        }
+    }
+    assert!(rest.next().is_none(), "{name}: an event was added at the end");
+    let closed = texts(body).len();
+    assert!(added <= closed, "{name}: {added} events added for {closed} texts");
+}
+
+fn blocks(body: &[u8]) -> Vec<String> {
+    let text = std::str::from_utf8(body).unwrap().replace("\r\n", "\n");
+    text.split_inclusive("\n\n").map(str::to_owned).collect()
+}
+
+fn payload(block: &str) -> Option<Value> {
+    let data: Vec<&str> = block.lines().filter_map(|line| line.strip_prefix("data:")).collect();
+    serde_json::from_str(&data.join("\n")).ok()
+}
+
+/// The event with all fragments, token ids and masked text emptied.
+fn skeleton(block: &str) -> String {
+    fn empty(value: &mut Value) {
+        match value {
+            Value::Object(members) => {
+                for (name, value) in members {
+                    match value {
+                        Value::String(text) if FRAGMENTS.contains(&name.as_str()) || name == "data" => {
+                            text.clear()
+                        }
+                        value if name == "token_id" => *value = Value::Null,
+                        value => empty(value),
+                    }
+                }
+            }
+            Value::Array(elements) => elements.iter_mut().for_each(empty),
+            _ => {}
+        }
+    }
+    match payload(block) {
+        Some(mut value) => {
+            empty(&mut value);
+            value.to_string()
+        }
+        None => block.to_owned(),
+    }
+}
+
+fn has_fragment(block: &str) -> bool {
+    payload(block).is_some_and(|value| {
+        let mut found = BTreeMap::new();
+        collect(&value, &mut Vec::new(), &mut found);
+        !found.is_empty()
+    })
+}
+
+/// The joined text of every channel, by a name of its own making: independent of the masker's idea of channels.
+fn texts(body: &[u8]) -> BTreeMap<String, String> {
+    let mut all: BTreeMap<String, String> = BTreeMap::new();
+    for value in blocks(body).iter().filter_map(|block| payload(block)) {
+        let mut found = BTreeMap::new();
+        let index = value.get("index").map(ToString::to_string).unwrap_or_default();
+        collect(&value, &mut vec![index], &mut found);
+        for (place, text) in found {
+            all.entry(place.replace("content_block/", "delta/")).or_default().push_str(&text);
+        }
+    }
+    all.retain(|_, text| !text.is_empty());
+    all
+}
+
+fn collect(value: &Value, place: &mut Vec<String>, found: &mut BTreeMap<String, String>) {
+    match value {
+        Value::Object(members) => {
+            for (name, value) in members {
+                place.push(name.clone());
+                match value {
+                    Value::String(text)
+                        if FRAGMENTS.contains(&name.as_str())
+                            && place.iter().any(|step| {
+                                step == "delta" || step == "content_block" || step == "choices"
+                            }) =>
+                    {
+                        found.entry(place.join("/")).or_default().push_str(text);
+                    }
+                    value => collect(value, place, found),
+                }
+                place.pop();
+            }
+        }
+        Value::Array(elements) => {
+            for (number, value) in elements.iter().enumerate() {
+                place.push(value.get("index").map_or(number.to_string(), ToString::to_string));
+                collect(value, place, found);
+                place.pop();
+            }
+        }
+        _ => {}
+    }
+}

@@ -24,41 +24,50 @@ pub(crate) enum Payload {
 /// Writes events; keeps nothing between them but memory.
 #[derive(Debug)]
 pub(crate) struct EventWriter {
+    /// Goes ahead.
+    scout: Walker,
     walker: Walker,
     document: Document,
     /// Comments, names, ids.
     unit: TextUnit,
     /// Data that is no JSON, over all its lines.
     text: TextUnit,
+    /// A data line of such a text was written.
+    in_text: bool,
     /// What stands between two data lines of such a text, masked: a line end, other fields, the next `data:`.
     gap: Vec<u8>,
+    payload: Payload,
 }
 
 impl EventWriter {
     pub(crate) fn new(plan: &MaskPlan) -> EventWriter {
+        let walker = || Walker::new(StateId::ROOT, plan.json_depth(), Follow::Nothing);
         EventWriter {
-            walker: Walker::new(StateId::ROOT, plan.json_depth(), Follow::Nothing),
+            scout: walker(),
+            walker: walker(),
             document: Document::default(),
             unit: TextUnit::default(),
             text: TextUnit::default(),
+            in_text: false,
             gap: Vec::new(),
+            payload: Payload::None,
         }
     }
 
+    /// Bytes of text and state that are held.
     pub(crate) fn held(&self) -> usize {
-        self.walker.held() + self.document.held() + self.unit.held() + self.text.held() + self.gap.len()
+        let walkers = self.scout.held() + self.walker.held();
+        walkers + self.document.held() + self.unit.held() + self.text.held() + self.gap.len()
     }
 
     /// What the data of a block is: JSON if it begins like an object or array, or is one JSON string.
     pub(crate) fn payload(&mut self, block: &[u8], plan: &MaskPlan) -> Payload {
-        let mut values = data(block).map(|(value, _)| value);
+        let mut values = data(block);
         let Some(first) = values.next() else { return Payload::None };
-        let single = values.next().is_none();
-        if single && plan.is_done(first) {
+        if values.next().is_none() && plan.is_done(first) {
             return Payload::Done;
         }
-        let begins = data(block).flat_map(|(value, _)| value).find(|&&byte| !is_blank(byte));
-        match begins {
+        match data(block).flatten().find(|&&byte| !is_blank(byte)) {
             None => Payload::None,
             Some(b'{' | b'[') => Payload::Json,
             Some(b'"') if self.survey(block, &mut Survey::default(), plan).is_ok() => Payload::Json,
@@ -73,13 +82,27 @@ impl EventWriter {
         survey: &mut Survey,
         plan: &MaskPlan,
     ) -> Result<(), MaskError> {
-        self.walker.reset(StateId::ROOT);
-        let mut surveyor = Surveyor { survey, plan };
-        for (value, _) in data(block) {
-            self.walker.run(value, plan.paths(), &mut surveyor).map_err(refusal)?;
-            self.walker.cell(b"", b"\n", plan.paths(), &mut surveyor).map_err(refusal)?;
+        self.scout.reset(StateId::ROOT);
+        for value in data(block) {
+            self.survey_part(value, survey, plan)?;
+            self.survey_part(b"\n", survey, plan)?;
         }
-        self.walker.end(&mut surveyor).map_err(refusal)
+        self.scout.end(&mut Surveyor { survey, plan }).map_err(refusal)
+    }
+
+    /// Before data that is walked part by part.
+    pub(crate) fn begin_survey(&mut self) {
+        self.scout.reset(StateId::ROOT);
+    }
+
+    /// Walks a part of the data.
+    pub(crate) fn survey_part(
+        &mut self,
+        part: &[u8],
+        survey: &mut Survey,
+        plan: &MaskPlan,
+    ) -> Result<(), MaskError> {
+        self.scout.run(part, plan.paths(), &mut Surveyor { survey, plan }).map_err(refusal)
     }
 
     /// Writes a block. A copy has only the fields that readers dispatch on.
@@ -90,79 +113,132 @@ impl EventWriter {
         mut flow: Flow<'_>,
         sink: &mut Sink<'_>,
     ) -> Result<(), MaskError> {
+        self.begin(payload);
+        for line in lines(block) {
+            let (field, at) = line.field();
+            match field {
+                Field::Data => {
+                    let (name, value) = line.split(at);
+                    self.data_start(name, sink)?;
+                    self.data_part(value, &mut flow, sink)?;
+                    self.data_end(line.end, &mut flow, sink)?;
+                }
+                Field::Blank => {
+                    self.finish(&mut flow, sink)?;
+                    sink.out.extend_from_slice(line.end);
+                }
+                Field::Comment | Field::Id | Field::Retry | Field::Other if flow.is_copy() => {}
+                _ => self.line(line, sink)?,
+            }
+        }
+        Ok(())
+    }
+
+    /// Before a block whose data is of this kind.
+    pub(crate) fn begin(&mut self, payload: Payload) {
         self.walker.reset(StateId::ROOT);
         self.document.reset();
         self.unit.clear();
         self.text.clear();
         self.gap.clear();
-        let copy = flow.is_copy();
-        let mut in_text = false;
-        for line in lines(block) {
-            let (field, at) = line.field();
-            let (name, value) = line.split(at);
-            match (field, payload) {
-                (Field::Data, Payload::Json) => {
-                    sink.out.extend_from_slice(name);
-                    let EventWriter { walker, document, .. } = self;
-                    let paths = sink.plan.paths();
-                    let mut writer = Writer { document, sink: &mut *sink, base: None, flow: flow.reborrow() };
-                    walker.run(value, paths, &mut writer).map_err(refusal)?;
-                    // The line end is a blank of the document, but not a part of any value that may be dropped.
-                    walker.cell(b"", b"\n", paths, &mut writer).map_err(refusal)?;
-                    sink.out.extend_from_slice(line.end);
-                }
-                (Field::Data, Payload::Text) => {
-                    if in_text {
-                        self.gap.extend_from_slice(name);
-                        self.text.cell(&self.gap, b"\n", sink, at_line("sse.data"))?;
-                        self.gap.clear();
-                    } else {
-                        sink.out.extend_from_slice(name);
-                        in_text = true;
-                    }
-                    self.text.literal(value, sink, at_line("sse.data"))?;
-                    self.gap.extend_from_slice(line.end);
-                }
-                (Field::Data, Payload::None | Payload::Done) => {
-                    sink.out.extend_from_slice(line.text);
-                    sink.out.extend_from_slice(line.end);
-                }
-                (Field::Blank, _) => {
-                    if std::mem::take(&mut in_text) {
-                        self.text.finish(sink, at_line("sse.data"))?;
-                        sink.out.append(&mut self.gap);
-                    }
-                    sink.out.extend_from_slice(line.end);
-                }
-                (Field::Comment | Field::Id | Field::Retry | Field::Other, _) if copy => {}
-                _ if in_text => {
-                    std::mem::swap(sink.out, &mut self.gap);
-                    let written = self.line(line, field, at, sink);
-                    std::mem::swap(sink.out, &mut self.gap);
-                    written?;
-                }
-                _ => self.line(line, field, at, sink)?,
+        self.in_text = false;
+        self.payload = payload;
+    }
+
+    /// The start of a data line, up to its value.
+    pub(crate) fn data_start(&mut self, name: &[u8], sink: &mut Sink<'_>) -> Result<(), MaskError> {
+        if self.in_text {
+            self.gap.extend_from_slice(name);
+            self.text.cell(&self.gap, b"\n", sink, at_line("sse.data"))?;
+            self.gap.clear();
+            return Ok(());
+        }
+        self.in_text = self.payload == Payload::Text;
+        sink.out.extend_from_slice(name);
+        Ok(())
+    }
+
+    /// A part of the value of a data line.
+    pub(crate) fn data_part(
+        &mut self,
+        part: &[u8],
+        flow: &mut Flow<'_>,
+        sink: &mut Sink<'_>,
+    ) -> Result<(), MaskError> {
+        match self.payload {
+            Payload::Json => {
+                let EventWriter { walker, document, .. } = self;
+                let paths = sink.plan.paths();
+                let mut writer = Writer { document, sink, base: None, flow: flow.reborrow() };
+                walker.run(part, paths, &mut writer).map_err(refusal)
+            }
+            Payload::Text => self.text.literal(part, sink, at_line("sse.data")),
+            Payload::None | Payload::Done => {
+                sink.out.extend_from_slice(part);
+                Ok(())
             }
         }
-        if in_text {
-            self.text.finish(sink, at_line("sse.data"))?;
-            sink.out.append(&mut self.gap);
-        }
-        if payload == Payload::Json {
-            let mut writer = Writer { document: &mut self.document, sink, base: None, flow };
-            self.walker.end(&mut writer).map_err(refusal)?;
+    }
+
+    /// The end of a data line.
+    pub(crate) fn data_end(
+        &mut self,
+        end: &[u8],
+        flow: &mut Flow<'_>,
+        sink: &mut Sink<'_>,
+    ) -> Result<(), MaskError> {
+        match self.payload {
+            Payload::Json => {
+                let EventWriter { walker, document, .. } = self;
+                let paths = sink.plan.paths();
+                let mut writer = Writer { document, sink: &mut *sink, base: None, flow: flow.reborrow() };
+                // A line end is a blank of the document, but not a part of any value that may be dropped.
+                walker.cell(b"", b"\n", paths, &mut writer).map_err(refusal)?;
+                sink.out.extend_from_slice(end);
+            }
+            Payload::Text => self.gap.extend_from_slice(end),
+            Payload::None | Payload::Done => sink.out.extend_from_slice(end),
         }
         Ok(())
     }
 
+    /// The LF of a line end whose CR was written.
+    pub(crate) fn late_feed(&mut self, feed: &[u8], sink: &mut Sink<'_>) {
+        if self.in_text { self.gap.extend_from_slice(feed) } else { sink.out.extend_from_slice(feed) }
+    }
+
     /// A line that is no data.
-    fn line(
-        &mut self,
-        line: Line<'_>,
-        field: Field,
-        at: usize,
-        sink: &mut Sink<'_>,
-    ) -> Result<(), MaskError> {
+    pub(crate) fn line(&mut self, line: Line<'_>, sink: &mut Sink<'_>) -> Result<(), MaskError> {
+        if !self.in_text {
+            return self.scan_line(line, sink);
+        }
+        std::mem::swap(sink.out, &mut self.gap);
+        let scanned = self.scan_line(line, sink);
+        std::mem::swap(sink.out, &mut self.gap);
+        scanned?;
+        sink.fits(self.gap.len())
+    }
+
+    /// The end of the data.
+    pub(crate) fn finish(&mut self, flow: &mut Flow<'_>, sink: &mut Sink<'_>) -> Result<(), MaskError> {
+        match self.payload {
+            Payload::Json => {
+                let EventWriter { walker, document, .. } = self;
+                let mut writer = Writer { document, sink, base: None, flow: flow.reborrow() };
+                walker.end(&mut writer).map_err(refusal)
+            }
+            Payload::Text => {
+                self.in_text = false;
+                self.text.finish(sink, at_line("sse.data"))?;
+                sink.out.append(&mut self.gap);
+                Ok(())
+            }
+            Payload::None | Payload::Done => Ok(()),
+        }
+    }
+
+    fn scan_line(&mut self, line: Line<'_>, sink: &mut Sink<'_>) -> Result<(), MaskError> {
+        let (field, at) = line.field();
         let (root, at) = match field {
             Field::Comment => ("sse.comment", at),
             Field::Event => ("sse.event", at),
@@ -182,11 +258,11 @@ impl EventWriter {
     }
 }
 
-/// The values of the data lines of a block, with the line.
-fn data(block: &[u8]) -> impl Iterator<Item = (&[u8], Line<'_>)> {
+/// The values of the data lines of a block.
+fn data(block: &[u8]) -> impl Iterator<Item = &[u8]> {
     lines(block).filter_map(|line| {
         let (field, at) = line.field();
-        (field == Field::Data).then(|| (line.split(at).1, line))
+        (field == Field::Data).then(|| line.split(at).1)
     })
 }
 

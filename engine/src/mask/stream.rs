@@ -5,11 +5,13 @@
 //! dropped: an event without its blank line, which no reader dispatches, and text that still waits in a channel.
 
 use super::MaskError;
-use super::channel::{Binding, Flow, Instance};
+use super::channel::Flow;
 use super::event::{EventWriter, Payload};
 use super::finding::Findings;
+use super::instances::Instances;
+use super::long::LongEvent;
 use super::plan::MaskPlan;
-use super::survey::{Survey, UNPRINTABLE_KEY};
+use super::survey::UNPRINTABLE_KEY;
 use super::text::Sink;
 use crate::format::sse::{Found, LineFinder};
 
@@ -21,23 +23,20 @@ pub(crate) struct EventStream {
     mark: usize,
     /// The block of lines that is not complete.
     block: Vec<u8>,
+    /// The block is too large to be held.
+    long: Option<LongEvent>,
     writer: EventWriter,
-    survey: Survey,
-    instances: Vec<Instance>,
-    fragments: Vec<Binding>,
-    signatures: Vec<Option<usize>>,
-    /// Bytes that instances hold.
-    charged: usize,
+    instances: Instances,
+}
+
+/// What a write works with.
+pub(crate) struct Run<'r> {
+    pub(crate) plan: &'r MaskPlan,
+    pub(crate) findings: &'r mut Findings,
+    pub(crate) out: &'r mut Vec<u8>,
 }
 
 const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
-
-/// What a write works with.
-struct Run<'r> {
-    plan: &'r MaskPlan,
-    findings: &'r mut Findings,
-    out: &'r mut Vec<u8>,
-}
 
 impl EventStream {
     pub(crate) fn new(plan: &MaskPlan) -> EventStream {
@@ -45,12 +44,9 @@ impl EventStream {
             lines: LineFinder::default(),
             mark: 0,
             block: Vec::new(),
+            long: None,
             writer: EventWriter::new(plan),
-            survey: Survey::default(),
-            instances: Vec::new(),
-            fragments: Vec::new(),
-            signatures: Vec::new(),
-            charged: 0,
+            instances: Instances::default(),
         }
     }
 
@@ -66,21 +62,31 @@ impl EventStream {
         // What is before `start` is written or held, what is before `at` was looked at.
         let (mut start, mut at) = (0, 0);
         while at < chunk.len() {
+            let from = at;
             let (taken, found) = self.lines.next(chunk.get(at..).unwrap_or_default());
             at += taken;
-            let fresh = chunk.get(start..at).unwrap_or_default();
-            if self.block.len() + fresh.len() > self.room(plan) {
-                return Err(MaskError::Budget);
+            if self.long.is_none() {
+                let fresh = chunk.get(start..at).unwrap_or_default();
+                let room = self.instances.room(plan);
+                if self.block.len() + fresh.len() <= room {
+                    let complete = match found {
+                        Found::Nothing => false,
+                        Found::LateFeed => self.block.is_empty() && fresh.len() == 1,
+                        Found::Line { blank } => blank || is_comment(&self.block, fresh),
+                    };
+                    if complete {
+                        self.take_block(fresh, &mut run)?;
+                        start = at;
+                    }
+                    continue;
+                }
+                // As much as fits is the head, wherever the chunks end.
+                let head = room.saturating_sub(self.block.len());
+                start += self.begin_long(fresh.get(..head).unwrap_or_default(), &mut run)?;
             }
-            let complete = match found {
-                Found::Nothing => false,
-                Found::LateFeed => self.block.is_empty() && fresh.len() == 1,
-                Found::Line { blank } => blank || is_comment(&self.block, fresh),
-            };
-            if complete {
-                self.take_block(fresh, &mut run)?;
-                start = at;
-            }
+            let bytes = chunk.get(start.max(from)..at).unwrap_or_default();
+            self.write_long(bytes, found, &mut run)?;
+            start = at;
         }
         self.block.extend_from_slice(chunk.get(start..).unwrap_or_default());
         Ok(())
@@ -88,12 +94,8 @@ impl EventStream {
 
     /// Bytes of text and state that are held.
     pub(crate) fn held(&self) -> usize {
-        self.charged + self.block.len() + self.writer.held()
-    }
-
-    /// Bytes that the events may still take.
-    fn room(&self, plan: &MaskPlan) -> usize {
-        plan.state_limit().saturating_sub(self.charged)
+        let long = self.long.as_ref().map_or(0, LongEvent::held);
+        self.instances.held() + self.block.len() + self.writer.held() + long
     }
 
     /// Passes the byte order mark.
@@ -118,6 +120,23 @@ impl EventStream {
         rest
     }
 
+    /// The block is too large: goes on without holding it. Returns how much of `fresh` that took.
+    fn begin_long(&mut self, fresh: &[u8], run: &mut Run<'_>) -> Result<usize, MaskError> {
+        let mut head = std::mem::take(&mut self.block);
+        head.extend_from_slice(fresh);
+        self.long = Some(LongEvent::begin(&head, &mut self.writer, &mut self.instances, run)?);
+        Ok(fresh.len())
+    }
+
+    fn write_long(&mut self, bytes: &[u8], found: Found, run: &mut Run<'_>) -> Result<(), MaskError> {
+        if let Some(long) = &mut self.long
+            && long.write(bytes, found, &mut self.writer, &mut self.instances, run)?
+        {
+            self.long = None;
+        }
+        Ok(())
+    }
+
     /// Writes a block whose last bytes are `fresh`: all of it, or nothing and an error.
     fn take_block(&mut self, fresh: &[u8], run: &mut Run<'_>) -> Result<(), MaskError> {
         let start = run.out.len();
@@ -140,100 +159,31 @@ impl EventStream {
 
     fn write_block(&mut self, block: &[u8], run: &mut Run<'_>) -> Result<(), MaskError> {
         let payload = self.writer.payload(block, run.plan);
-        self.survey.clear();
-        self.fragments.clear();
-        self.signatures.clear();
+        self.instances.begin_event();
         if !run.plan.channels().is_empty() {
             match payload {
-                Payload::Json => self.writer.survey(block, &mut self.survey, run.plan)?,
-                Payload::Done => {
-                    for instance in &mut self.instances {
-                        instance.closed = true;
-                    }
-                }
+                Payload::Json => self.writer.survey(block, &mut self.instances.survey, run.plan)?,
+                Payload::Done => self.instances.close_all(),
                 Payload::None | Payload::Text => {}
             }
-        }
-        self.bind(run.plan)?;
-        for place in 0..self.instances.len() {
-            if self.ends_before(place) {
-                self.write_tail(place, run)?;
-            }
-        }
-        let room = self.room(run.plan);
-        let mut sink = Sink::new(run.plan, run.out, run.findings, room);
-        let flow = Flow::Event {
-            instances: &mut self.instances,
-            fragments: &self.fragments,
-            signatures: &self.signatures,
-        };
-        self.writer.write(block, payload, flow, &mut sink)?;
-        self.keep_carriers(block, run.plan);
-        self.settle(run.plan)
-    }
-
-    /// Finds or makes the instance of every fragment, and marks what the event closes.
-    fn bind(&mut self, plan: &MaskPlan) -> Result<(), MaskError> {
-        for (channel, arrays) in &self.survey.fragments {
-            let uses = plan.channel(*channel).map(|channel| channel.keys.as_slice()).unwrap_or_default();
-            let keys = self.survey.keys_of(uses, arrays);
-            let known =
-                self.instances.iter().position(|known| known.channel == *channel && known.keys == keys);
-            let instance = match known {
-                Some(place) => place,
-                None => {
-                    let mut instance = Instance::new(*channel, keys, plan);
-                    instance.charge = instance.held();
-                    self.charged += instance.charge;
-                    self.instances.push(instance);
-                    if self.charged > plan.state_limit() {
-                        return Err(MaskError::Budget);
-                    }
-                    self.instances.len() - 1
+            self.instances.bind(run.plan)?;
+            for place in 0..self.instances.list.len() {
+                if self.instances.ends_before(place) {
+                    self.write_tail(place, run)?;
                 }
-            };
-            self.fragments.push(Binding { instance, last: false });
-        }
-        for (closer, arrays) in &self.survey.closers {
-            let Some(closer) = plan.channels().closer(*closer) else { continue };
-            for instance in self.instances.iter_mut().filter(|instance| instance.channel == closer.channel) {
-                instance.closed |= self.survey.agrees(&closer.keys, arrays, &instance.keys);
             }
         }
-        for (channel, arrays) in &self.survey.signatures {
-            let uses =
-                plan.channel(*channel).map(|channel| channel.signature_keys.as_slice()).unwrap_or_default();
-            let signed = self.instances.iter().position(|instance| {
-                instance.channel == *channel && self.survey.agrees(uses, arrays, &instance.keys)
-            });
-            self.signatures.push(signed);
-        }
-        for place in 0..self.instances.len() {
-            if self.is_ending(place)
-                && let Some(last) =
-                    self.fragments.iter_mut().rev().find(|fragment| fragment.instance == place)
-            {
-                last.last = true;
-            }
-        }
-        Ok(())
-    }
-
-    /// Does the text of this instance end with the event?
-    fn is_ending(&self, place: usize) -> bool {
-        let closed = self.instances.get(place).is_some_and(|instance| instance.closed);
-        closed || self.signatures.contains(&Some(place))
-    }
-
-    /// Does its text end before the event, because the event gives nothing to it?
-    fn ends_before(&self, place: usize) -> bool {
-        self.is_ending(place) && !self.fragments.iter().any(|fragment| fragment.instance == place)
+        let room = self.instances.room(run.plan);
+        let mut sink = Sink::new(run.plan, run.out, run.findings, room);
+        self.writer.write(block, payload, self.instances.flow(), &mut sink)?;
+        self.instances.keep_carriers(block, run.plan);
+        self.instances.settle(run.plan)
     }
 
     /// Ends the text of an instance, in an event of its own if anything waits.
     fn write_tail(&mut self, place: usize, run: &mut Run<'_>) -> Result<(), MaskError> {
-        let room = self.room(run.plan);
-        let Some(instance) = self.instances.get_mut(place) else { return Ok(()) };
+        let room = self.instances.room(run.plan);
+        let Some(instance) = self.instances.list.get_mut(place) else { return Ok(()) };
         let mut tail = Vec::new();
         instance.finish(&mut Sink::new(run.plan, &mut tail, run.findings, room))?;
         if tail.is_empty() {
@@ -260,32 +210,6 @@ impl EventStream {
             run.out.push(b'\n');
         }
         Ok(())
-    }
-
-    /// Remembers this event for the instances in which text waits.
-    fn keep_carriers(&mut self, block: &[u8], plan: &MaskPlan) {
-        for place in 0..self.instances.len() {
-            let Some(number) = self.fragments.iter().position(|fragment| fragment.instance == place) else {
-                continue;
-            };
-            let Some(instance) = self.instances.get_mut(place) else { continue };
-            instance.carrier.clear();
-            let copied = plan.channel(instance.channel).is_none_or(|channel| channel.tail.is_none());
-            if copied && !instance.closed && instance.waits() {
-                instance.carrier.extend_from_slice(block);
-                instance.carrier_fragment = number;
-            }
-        }
-    }
-
-    /// Removes what the event closed and counts what is held now.
-    fn settle(&mut self, plan: &MaskPlan) -> Result<(), MaskError> {
-        self.instances.retain(|instance| !instance.closed);
-        for instance in &mut self.instances {
-            instance.charge = instance.held();
-        }
-        self.charged = self.instances.iter().map(|instance| instance.charge).sum();
-        if self.charged > plan.state_limit() { Err(MaskError::Budget) } else { Ok(()) }
     }
 }
 

@@ -41,11 +41,6 @@ impl Survey {
         self.matters = false;
     }
 
-    /// Does the event neither give to a channel nor close one?
-    pub(crate) fn is_empty(&self) -> bool {
-        self.fragments.is_empty() && self.signatures.is_empty() && self.closers.is_empty()
-    }
-
     /// The keys that name the instance of a fragment. A key that is absent is the place in its innermost array.
     pub(crate) fn keys_of(&self, uses: &[KeyUse], at: &Arrays) -> InstanceKeys {
         let mut keys = InstanceKeys::default();
@@ -63,14 +58,23 @@ impl Survey {
         })
     }
 
+    /// Were all these keys seen already?
+    pub(crate) fn shows_all(&self, uses: &[KeyUse], at: &Arrays) -> bool {
+        uses.iter().all(|&key| self.shown(key, at).is_some())
+    }
+
     /// The value of a key as seen from a place: what stands there, or else the place in its innermost array, if any.
     fn key(&self, key: KeyUse, at: &Arrays) -> Option<u64> {
+        let shown = self.shown(key, at);
+        shown.or_else(|| at.first(key.arrays).last().map(|&place| u64::from(place)))
+    }
+
+    fn shown(&self, key: KeyUse, at: &Arrays) -> Option<u64> {
         let same = |(number, arrays, _): &&(usize, Arrays, u64)| {
             *number == key.key && arrays.first(key.arrays) == at.first(key.arrays)
         };
         // Of repeated members the last one counts, as in most readers.
-        let shown = self.keys.iter().rev().find(same).map(|(_, _, value)| *value);
-        shown.or_else(|| at.first(key.arrays).last().map(|&place| u64::from(place)))
+        self.keys.iter().rev().find(same).map(|(_, _, value)| *value)
     }
 }
 

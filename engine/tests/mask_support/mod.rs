@@ -173,7 +173,7 @@ pub(crate) fn check_splits(plan: &Arc<MaskPlan>, format: Format, body: &[u8]) ->
 
 /// The recorded bodies whose names begin and end like this, with their names.
 pub(crate) fn recorded(prefix: &str, suffix: &str) -> Vec<(String, Vec<u8>)> {
-    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/data/llm");
+    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/data/recorded");
     let mut names: Vec<String> = std::fs::read_dir(&folder)
         .unwrap()
         .map(|entry| entry.unwrap().file_name().into_string().unwrap())

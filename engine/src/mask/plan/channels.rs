@@ -66,12 +66,6 @@ enum TailPart {
     Key(usize),
 }
 
-impl ChannelId {
-    pub(crate) fn index(self) -> usize {
-        self.0
-    }
-}
-
 impl Channels {
     pub(super) fn new<'p>(
         channels: &[Channel],

@@ -1,0 +1,223 @@
+//! An event that is larger than what may be held: surveyed as it goes by, and written at once.
+//!
+//! Exact or refused, never guessed. A fragment is written only if the keys that name its instance stood before it (or in
+//! the part that was held). What closes an instance may come too late to put a tail before the event, so an instance
+//! that a long event closes must have nothing waiting when the event ends.
+
+use super::MaskError;
+use super::channel::Binding;
+use super::event::{EventWriter, Payload};
+use super::instances::Instances;
+use super::plan::MaskPlan;
+use super::stream::Run;
+use super::text::Sink;
+use crate::format::sse::{Field, Found, Line, lines};
+use memchr::memchr;
+
+/// The event that is going by.
+#[derive(Debug)]
+pub(crate) struct LongEvent {
+    /// The start of a line of which it is not known yet what it is.
+    line: Vec<u8>,
+    /// The value of a data line is being read.
+    in_data: bool,
+    /// Fragments that have their instance.
+    bound: usize,
+    payload: Payload,
+}
+
+impl LongEvent {
+    /// Begins with as much of the event as could be held.
+    pub(crate) fn begin(
+        head: &[u8],
+        writer: &mut EventWriter,
+        instances: &mut Instances,
+        run: &mut Run<'_>,
+    ) -> Result<LongEvent, MaskError> {
+        let payload = writer.payload(head, run.plan);
+        let quoted = payload == Payload::Text && {
+            let first = lines(head)
+                .find(|line| line.field().0 == Field::Data)
+                .map(|line| line.split(line.field().1).1);
+            first.is_some_and(|value| value.trim_ascii_start().first() == Some(&b'"'))
+        };
+        if quoted || !matches!(payload, Payload::Json | Payload::Text) {
+            return Err(MaskError::Budget);
+        }
+        instances.begin_event();
+        writer.begin(payload);
+        writer.begin_survey();
+        let mut long = LongEvent { line: Vec::new(), in_data: false, bound: 0, payload };
+        if payload == Payload::Json {
+            for line in lines(head) {
+                if let (Field::Data, at) = line.field() {
+                    writer.survey_part(line.split(at).1, &mut instances.survey, run.plan)?;
+                    if !line.end.is_empty() {
+                        writer.survey_part(b"\n", &mut instances.survey, run.plan)?;
+                    }
+                }
+            }
+            long.bind(instances, run.plan)?;
+        }
+        for line in lines(head) {
+            if line.end.is_empty() {
+                long.open_line(line.text, writer, instances, run, true)?;
+            } else if let (Field::Data, at) = line.field() {
+                let (name, value) = line.split(at);
+                let room = instances.room(run.plan);
+                let (mut flow, mut sink) =
+                    (instances.flow(), Sink::new(run.plan, run.out, run.findings, room));
+                writer.data_start(name, &mut sink)?;
+                writer.data_part(value, &mut flow, &mut sink)?;
+                writer.data_end(line.end, &mut flow, &mut sink)?;
+            } else {
+                let room = instances.room(run.plan);
+                writer.line(line, &mut Sink::new(run.plan, run.out, run.findings, room))?;
+            }
+        }
+        Ok(long)
+    }
+
+    /// The next bytes, up to and with what was found at their end. True at the end of the event.
+    pub(crate) fn write(
+        &mut self,
+        bytes: &[u8],
+        found: Found,
+        writer: &mut EventWriter,
+        instances: &mut Instances,
+        run: &mut Run<'_>,
+    ) -> Result<bool, MaskError> {
+        let room = instances.room(run.plan);
+        let (text, end) = match found {
+            Found::Nothing => (bytes, &[][..]),
+            Found::LateFeed => {
+                writer.late_feed(bytes, &mut Sink::new(run.plan, run.out, run.findings, room));
+                return Ok(false);
+            }
+            Found::Line { .. } => {
+                bytes.split_at_checked(bytes.len().saturating_sub(1)).unwrap_or((bytes, &[]))
+            }
+        };
+        if self.in_data {
+            self.data(text, writer, instances, run, false)?;
+        } else if !text.is_empty() {
+            self.line.extend_from_slice(text);
+            let line = std::mem::take(&mut self.line);
+            self.open_line(&line, writer, instances, run, false)?;
+        }
+        if end.is_empty() {
+            return Ok(false);
+        }
+        if std::mem::take(&mut self.in_data) {
+            if self.payload == Payload::Json {
+                writer.survey_part(b"\n", &mut instances.survey, run.plan)?;
+            }
+            let (mut flow, mut sink) = (instances.flow(), Sink::new(run.plan, run.out, run.findings, room));
+            writer.data_end(end, &mut flow, &mut sink)?;
+            return Ok(false);
+        }
+        let text = std::mem::take(&mut self.line);
+        let line = Line { text: &text, end };
+        if line.field().0 == Field::Data && self.payload == Payload::Json {
+            writer.survey_part(b"\n", &mut instances.survey, run.plan)?;
+        }
+        let (mut flow, mut sink) = (instances.flow(), Sink::new(run.plan, run.out, run.findings, room));
+        match line.field().0 {
+            Field::Blank => {
+                writer.finish(&mut flow, &mut sink)?;
+                sink.out.extend_from_slice(end);
+                self.close(instances, run.plan)?;
+                return Ok(true);
+            }
+            Field::Data => {
+                writer.data_start(line.text, &mut sink)?;
+                writer.data_end(end, &mut flow, &mut sink)?;
+            }
+            _ => writer.line(line, &mut sink)?,
+        }
+        Ok(false)
+    }
+
+    pub(crate) fn held(&self) -> usize {
+        self.line.len()
+    }
+
+    /// A line that did not end: its value is written on if it is data, otherwise it is held.
+    fn open_line(
+        &mut self,
+        text: &[u8],
+        writer: &mut EventWriter,
+        instances: &mut Instances,
+        run: &mut Run<'_>,
+        surveyed: bool,
+    ) -> Result<(), MaskError> {
+        // `data:` and the byte behind it, which may be the space that belongs to the name.
+        let value = (Line { text, end: &[] }).field();
+        if let ((Field::Data, at), true) = (value, text.len() > b"data:".len()) {
+            let (name, value) = text.split_at_checked(at).unwrap_or((text, &[]));
+            let room = instances.room(run.plan);
+            writer.data_start(name, &mut Sink::new(run.plan, run.out, run.findings, room))?;
+            self.in_data = true;
+            return self.data(value, writer, instances, run, surveyed);
+        }
+        self.line.extend_from_slice(text);
+        if self.line.len() > instances.room(run.plan) { Err(MaskError::Budget) } else { Ok(()) }
+    }
+
+    /// A part of the value of a data line.
+    fn data(
+        &mut self,
+        text: &[u8],
+        writer: &mut EventWriter,
+        instances: &mut Instances,
+        run: &mut Run<'_>,
+        surveyed: bool,
+    ) -> Result<(), MaskError> {
+        let mut rest = text;
+        while !rest.is_empty() {
+            // In steps that end with a quote: a fragment is bound when its quote was surveyed and before it is written,
+            // so what is known of its keys depends on their order alone.
+            let whole = surveyed || self.payload != Payload::Json;
+            let length = if whole { rest.len() } else { memchr(b'"', rest).map_or(rest.len(), |at| at + 1) };
+            let (part, after) = rest.split_at_checked(length).unwrap_or((rest, &[]));
+            rest = after;
+            if !whole {
+                writer.survey_part(part, &mut instances.survey, run.plan)?;
+                self.bind(instances, run.plan)?;
+            }
+            let room = instances.room(run.plan);
+            let (mut flow, mut sink) = (instances.flow(), Sink::new(run.plan, run.out, run.findings, room));
+            writer.data_part(part, &mut flow, &mut sink)?;
+        }
+        Ok(())
+    }
+
+    /// Gives every new fragment its instance.
+    fn bind(&mut self, instances: &mut Instances, plan: &MaskPlan) -> Result<(), MaskError> {
+        while let Some(&(channel, arrays)) = instances.survey.fragments.get(self.bound) {
+            let uses = plan.channel(channel).map(|channel| channel.keys.as_slice()).unwrap_or_default();
+            if !instances.survey.shows_all(uses, &arrays) {
+                return Err(MaskError::LateMember);
+            }
+            let instance = instances.instance(channel, &arrays, plan)?;
+            instances.fragments.push(Binding { instance, last: false });
+            self.bound += 1;
+        }
+        // SECURITY: whether a signature is void must be known when it is written; only a text without end here is.
+        if instances.survey.signatures.is_empty() { Ok(()) } else { Err(MaskError::LateMember) }
+    }
+
+    fn close(&self, instances: &mut Instances, plan: &MaskPlan) -> Result<(), MaskError> {
+        instances.mark_closed(plan);
+        for (place, instance) in instances.list.iter().enumerate() {
+            if instance.closed && instance.waits() {
+                return Err(MaskError::LateMember);
+            }
+            let carried = plan.channel(instance.channel).is_some_and(|channel| channel.tail.is_some());
+            if instances.gives_to(place) && instance.waits() && !carried && instance.carrier.is_empty() {
+                return Err(MaskError::Budget);
+            }
+        }
+        instances.settle(plan)
+    }
+}

@@ -2,6 +2,7 @@
 
 use crate::support::{deployment, files, source};
 use std::collections::BTreeSet;
+use std::sync::LazyLock;
 use veilwire_policy_compiler::compile_policy;
 use veilwire_policy_compiler::diagnostic::{Code, Diagnostics, render};
 use veilwire_policy_compiler::source::Source;
@@ -16,7 +17,14 @@ fn diagnose(source: &Source) -> Diagnostics {
     }
 }
 
-fn cases() -> Vec<String> {
+struct Case {
+    name: String,
+    source: Source,
+    diagnostics: Diagnostics,
+}
+
+/// Every policy of `tests/ui`, diagnosed once for all tests: one of them fills an automaton up to its limit.
+static CASES: LazyLock<Vec<Case>> = LazyLock::new(|| {
     let folder = format!("{}/tests/ui", env!("CARGO_MANIFEST_DIR"));
     let names =
         std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
@@ -24,8 +32,13 @@ fn cases() -> Vec<String> {
         names.filter_map(|name| name.strip_suffix(".yaml").map(str::to_owned)).collect();
     names.sort();
     assert!(names.len() > 50, "the cases are gone");
-    names
-}
+    let case = |name: String| {
+        let source = source(&format!("tests/ui/{name}.yaml"));
+        let diagnostics = diagnose(&source);
+        Case { name, source, diagnostics }
+    };
+    names.into_iter().map(case).collect()
+});
 
 #[test]
 fn every_case_says_what_it_said_before() {
@@ -34,20 +47,21 @@ fn every_case_says_what_it_said_before() {
     settings.set_prepend_module_to_snapshot(false);
     settings.set_omit_expression(true);
     settings.bind(|| {
-        for name in cases() {
-            let source = source(&format!("tests/ui/{name}.yaml"));
-            let diagnostics = diagnose(&source);
-            insta::assert_snapshot!(name, render::human(&source, &diagnostics, false));
+        for case in CASES.iter() {
+            insta::assert_snapshot!(
+                case.name.as_str(),
+                render::human(&case.source, &case.diagnostics, false)
+            );
         }
     });
 }
 
 #[test]
 fn a_case_named_after_a_code_provokes_it_and_no_other_error() {
-    for name in cases() {
+    for case in CASES.iter() {
+        let name = &case.name;
         let Some(code) = Code::ALL.iter().find(|code| name.starts_with(code.as_str())) else { continue };
-        let diagnostics = diagnose(&source(&format!("tests/ui/{name}.yaml")));
-        let codes: BTreeSet<&str> = diagnostics.items().iter().map(|item| item.code.as_str()).collect();
+        let codes: BTreeSet<&str> = case.diagnostics.items().iter().map(|item| item.code.as_str()).collect();
         assert!(codes.contains(code.as_str()), "{name} says {codes:?}");
         let errors: Vec<_> =
             codes.iter().filter(|said| said.starts_with('E') && **said != code.as_str()).collect();
@@ -57,9 +71,12 @@ fn a_case_named_after_a_code_provokes_it_and_no_other_error() {
 
 #[test]
 fn every_code_has_a_case() {
-    let cases = cases();
     for code in Code::ALL.iter().filter(|code| !WITHOUT_CASE.contains(code)) {
-        assert!(cases.iter().any(|name| name.starts_with(code.as_str())), "no case for {}", code.as_str());
+        assert!(
+            CASES.iter().any(|case| case.name.starts_with(code.as_str())),
+            "no case for {}",
+            code.as_str()
+        );
     }
 }
 

@@ -181,6 +181,8 @@ fn dense_validated_candidates_agree_with_the_oracle() {
         (r"[0-9](?:[ -]?[0-9]){11,13}", Some(Validator::Luhn)),
         (r"[0-9]{3}[ -]?[0-9]{2}[ -]?[0-9]{4}", Some(Validator::UsSsn)),
         (r"[0-9]{4}-[0-9]{4}", None),
+        // Starts meet in one state after the dash, and only some of them pass.
+        (r"[0-9]{2,6}-[0-9]{9,11}", Some(Validator::Luhn)),
         (r"[0-9]{1,9}@[0-9]{1,3}", None),
     ]));
     let mut random = Random::new(seed() + 1);
@@ -218,7 +220,7 @@ fn random_patterns_agree_with_the_oracle() {
 fn hostile_texts_take_bounded_steps() {
     let bench = Bench::new(&default_patterns());
     let all = bench.set.all();
-    let units: [&[u8]; 14] = [
+    let units: [&[u8]; 15] = [
         b"sk-sk-",
         b"sk-",
         b"a-a-",
@@ -231,6 +233,7 @@ fn hostile_texts_take_bounded_steps() {
         b"a@a.",
         b"4111 1111 1111 1111 ",
         b"4111-",
+        b"2 2222 ",
         b"2",
         b"222-22-2222-",
     ];
@@ -249,7 +252,7 @@ fn hostile_texts_take_bounded_steps() {
                 assert!(!scan.overflowed());
                 let steps = scan.steps();
                 assert!(
-                    steps <= 16 * size as u64,
+                    steps <= 5 * size as u64,
                     "{steps} steps for {size} bytes of {}",
                     unit.escape_ascii()
                 );

@@ -107,7 +107,12 @@ pub(crate) fn secrets(random: &mut Random) -> Vec<u8> {
 /// Mostly digits, with separators.
 pub(crate) fn digits(random: &mut Random) -> Vec<u8> {
     let length = random.below(90);
-    let alphabet = random.pick(&[b"0123456789".as_slice(), b"01234567890123456789 -", b"05@-"]);
+    let alphabet = random.pick(&[
+        b"0123456789".as_slice(),
+        b"01234567890123456789 -",
+        b"012345678901234567890123456789-",
+        b"05@-",
+    ]);
     random.string(alphabet, length).into_bytes()
 }
 

@@ -145,6 +145,8 @@ impl Reason {
     #[must_use]
     pub fn status(self, direction: Direction) -> u32 {
         match (self, direction) {
+            // A verifier that could not run says nothing about the caller.
+            (Reason::Unauthenticated(cause), _) if !cause.is_caller_fault() => 503,
             (Reason::Unauthenticated(_), _) => 401,
             (Reason::Downstream(_) | Reason::Rule | Reason::Default | Reason::RouteMismatch, _)
             | (Reason::ApprovalDenied, _) => 403,

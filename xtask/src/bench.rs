@@ -13,7 +13,7 @@ pub(crate) fn run(args: &[String]) -> Result<ExitCode> {
     };
     if native {
         if !rest.is_empty() {
-            bail!("usage: cargo xtask bench [--native] [--json FILE]");
+            bail!("usage: cargo xtask bench [--native | --json FILE --rounds N]");
         }
         process::stream(process::cargo().args([
             "bench",
@@ -26,6 +26,7 @@ pub(crate) fn run(args: &[String]) -> Result<ExitCode> {
     }
     let ready = setup::ensure_ready()?;
     wasm::build(false)?;
+    wasm::build_copy_filter()?;
     let mut build = process::cargo();
     build.args(["build", "--release", "--package", "veilwire-tests", "--bin", "bench"]);
     process::quiet("building the benchmark (first time: 3 to 6 minutes)", &mut build, console::LONG)?;

@@ -7,8 +7,10 @@ use anyhow::{Context as _, Result, bail};
 use crate::{console, process, setup, wasm};
 
 pub(crate) fn run(args: &[String]) -> Result<ExitCode> {
-    if let Some(odd) = args.iter().find(|a| *a != "--once") {
-        bail!("`{odd}` is not an option; usage: cargo xtask demo [--once]");
+    match args {
+        [] => {}
+        [option] if option == "--once" || option == "--prepare" => {}
+        _ => bail!("usage: cargo xtask demo [--once | --prepare]"),
     }
     let ready = setup::ensure_ready()?;
     wasm::build(false)?;

@@ -3,7 +3,7 @@
 pub(crate) const OVERVIEW: &str = "\
 cargo xtask <command>
 
-  demo [--once]        the product on this machine: set-up, then the whole story over real TLS
+  demo                 the product on this machine: set-up, then the whole story over real TLS
   test                 every test: native, doctests, wasmtime, real Envoy
   setup                install what the others need (they also do it themselves)
   wasm [--force]       build the filter module, check size, features and freshness
@@ -31,11 +31,12 @@ pub(crate) fn of(command: &str) -> Option<&'static str> {
 }
 
 const DEMO: &str = "\
-cargo xtask demo [--once]
+cargo xtask demo [--once | --prepare]
 
 Sets the machine up, builds the filter, starts Envoy with it between a client and an upstream that requires
 client certificates, and plays the story step by step: asked, expected, got. Then it stays up and prints `curl`
 lines until Ctrl-C. With --once it ends after the story: exit 0 when every step was as expected, else 1.
+With --prepare it only writes target/compose, which docker-compose.yml mounts.
 Everything runs on the loopback interface.
 ";
 
@@ -65,10 +66,12 @@ path of this machine. A module whose source digest is today's is not built again
 ";
 
 const BENCH: &str = "\
-cargo xtask bench [--native] [--json FILE]
+cargo xtask bench [--json FILE] [--rounds N]
+cargo xtask bench --native
 
-Through Envoy, in one run: no filter, a filter that copies bodies, Veilwire. With --native: the criterion
-benchmarks of the engine.
+Through Envoy, in one run: no filter, a filter that copies bodies, Veilwire; and the masker alone. Fails when a
+planted value arrives unmasked. --json writes the figures as well; --rounds chooses how often everything is
+measured (default 15). With --native: the criterion benchmarks of the engine.
 ";
 
 const CI: &str = "\

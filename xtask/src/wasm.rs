@@ -54,6 +54,21 @@ pub(crate) fn build(force: bool) -> Result<()> {
     check(&module)
 }
 
+/// Builds the filter that only copies bodies, which the benchmarks compare with. Cargo itself knows when it is fresh.
+pub(crate) fn build_copy_filter() -> Result<()> {
+    ensure_lock_file()?;
+    let toolchain = WasmToolchain::find()?;
+    let target_dir = workspace::target_dir().join("wasm-build");
+    let mut command = toolchain.cargo_build()?;
+    command
+        .args(["--package", "veilwire-copy-filter", "--profile", "wasm", "--locked"])
+        .env("CARGO_TARGET_DIR", &target_dir);
+    process::quiet("building the copying filter", &mut command, BUILD_LIMIT)?;
+    let built = target_dir.join(TARGET).join("wasm/copy_filter.wasm");
+    let bytes = std::fs::read(&built).with_context(|| format!("cannot read `{}`", built.display()))?;
+    install(&workspace::copy_filter_module(), &bytes)
+}
+
 /// Digest that the module at `path` says it was built from.
 pub(crate) fn digest_of(path: &Path) -> Option<String> {
     let bytes = std::fs::read(path).ok()?;

@@ -24,6 +24,11 @@ pub(crate) fn wasm_module() -> PathBuf {
     root().join("target/wasm/veilwire_filter.wasm")
 }
 
+/// Where the baseline of the benchmarks lies.
+pub(crate) fn copy_filter_module() -> PathBuf {
+    root().join("target/wasm/copy_filter.wasm")
+}
+
 /// Logs of quiet steps.
 pub(crate) fn log_dir() -> Result<PathBuf> {
     let dir = target_dir().join("xtask-logs");

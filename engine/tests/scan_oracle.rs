@@ -181,6 +181,8 @@ fn dense_validated_candidates_agree_with_the_oracle() {
         (r"[0-9](?:[ -]?[0-9]){11,13}", Some(Validator::Luhn)),
         (r"[0-9]{3}[ -]?[0-9]{2}[ -]?[0-9]{4}", Some(Validator::UsSsn)),
         (r"[0-9]{4}-[0-9]{4}", None),
+        // More live starts than are compared pairwise.
+        (r"[0-9][0-9 -]{10}[05]", None),
         // Starts meet in one state after the dash, and only some of them pass.
         (r"[0-9]{2,6}-[0-9]{9,11}", Some(Validator::Luhn)),
         (r"[0-9]{1,9}@[0-9]{1,3}", None),

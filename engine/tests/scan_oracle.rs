@@ -100,11 +100,11 @@ impl Bench {
         for &to in cuts.iter().chain([&text.bytes.len()]) {
             scan.feed(&self.set, active, &text.bytes[from..to]);
             from = to;
-            self.check_progress(scan, text, active, &mut spans, &mut checked, case);
+            self.check_progress(scan, text, &mut spans, &mut checked, case);
             self.check_optimal(scan, text, active, case);
         }
         scan.finish(&self.set, active);
-        self.check_progress(scan, text, active, &mut spans, &mut checked, case);
+        self.check_progress(scan, text, &mut spans, &mut checked, case);
         assert!(!scan.overflowed(), "{case}: overflow");
         assert_eq!(scan.decided(), text.bytes.len() as u64, "{case}: all decided at the end");
         assert_eq!(spans, text.spans, "{case}: spans");
@@ -116,12 +116,10 @@ impl Bench {
         &self,
         scan: &mut Scan,
         text: &Text,
-        active: &DetectorBits,
         spans: &mut Vec<Span>,
         checked: &mut u64,
         case: &str,
     ) {
-        let _ = active;
         while let Some(span) = scan.pop_span() {
             assert_eq!(text.spans.get(spans.len()), Some(&span), "{case}: a popped span is final");
             spans.push(span);

@@ -190,8 +190,8 @@ impl Masker {
         }
     }
 
-    /// Raw bytes of a whole document whose end is not known yet: a number at the top level, unless it would be masked.
-    /// A host that may never get another chance to write may write them back; the next write supersedes them.
+    /// What stands for a whole document whose end is not known yet: a number at the top level, as it is, or `null` where it
+    /// would be masked. A host that may never get another chance to write writes it back; the next write supersedes it.
     #[must_use]
     pub fn ambiguous_tail(&self) -> &[u8] {
         match &self.body {

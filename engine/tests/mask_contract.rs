@@ -1,8 +1,9 @@
 //! The masking contract, line by line, on small messages. Every case is checked at every split.
+#![cfg(test)]
 
 mod mask_support;
 
-use mask_support::{Setup, check_splits, masked, send, whole};
+use mask_support::{Random, Setup, check_splits, masked, send, whole};
 use std::sync::Arc;
 use veilwire_engine::format::Format;
 use veilwire_engine::mask::{MaskError, MaskPlan, Masker};
@@ -72,8 +73,8 @@ fn a_long_value_needs_no_memory() {
 }
 
 #[test]
-fn a_number_at_the_top_level_may_be_written_back_unless_it_is_a_finding() {
-    for (chunk, tail) in [("12345", "12345"), ("4111111111111111", ""), ("\"x\"", ""), ("[1", "")] {
+fn a_number_at_the_top_level_has_a_stand_in_that_may_be_written_back() {
+    for (chunk, tail) in [("12345", "12345"), ("4111111111111111", "null"), ("\"x\"", ""), ("[1", "")] {
         let mut masker = Masker::new(Setup::default().plan(), Format::Json);
         masker.write(chunk.as_bytes(), &mut Vec::new()).unwrap();
         assert_eq!(masker.ambiguous_tail(), tail.as_bytes(), "{chunk}");
@@ -406,6 +407,89 @@ fn more_state_than_the_limit_refuses() {
     let (out, ended) = send(&plan, Format::Sse, many.as_bytes().chunks(1));
     assert_eq!(ended, Err(MaskError::Budget));
     assert_eq!(whole(&plan, Format::Sse, many.as_bytes()), (out, ended));
+}
+
+/// A plan that can hold 4 KiB only.
+fn small(name: &str) -> Arc<MaskPlan> {
+    let limits = Limits { state: 4096, ..Limits::default() };
+    Setup { limits, ..Setup::of(name) }.plan()
+}
+
+fn in_any_cut(plan: &Arc<MaskPlan>, body: &str) -> (String, Result<(), MaskError>) {
+    let (out, ended) = whole(plan, Format::Sse, body.as_bytes());
+    let ended = ended.map(drop);
+    let mut random = Random(3);
+    for longest in [1, 2, 50, 50, 500, 500, 5000, 5000, 5000] {
+        let (cut, end) = send(plan, Format::Sse, random.cut(body.as_bytes(), longest));
+        let (cut, end) = (String::from_utf8_lossy(&cut).into_owned(), end.map(drop));
+        let same = cut.as_bytes() == out && end == ended;
+        assert!(
+            same,
+            "in pieces of {longest}: {} {end:?}, whole {} {ended:?}: {:.300}",
+            cut.len(),
+            out.len(),
+            cut
+        );
+    }
+    (String::from_utf8(out).unwrap(), ended)
+}
+
+#[test]
+fn an_event_too_large_to_hold_is_written_as_it_comes() {
+    let plan = small("anthropic.messages");
+    let page = |value: &str, first: &str, second: &str| {
+        format!(
+            "event: content_block_start\r\ndata: {{\"type\":\"content_block_start\",\"index\":1,\"content_block\":{{\"a\":\"{first}{value}\",\r\n\
+             : {value}\r\ndata\r\ndata: \"b\":[\"{second}\",{{\"{value}\":\"{first}\"}}]}}}}\r\n\r\n"
+        )
+    };
+    for length in [1, 3500, 3900, 4090, 4500, 9000] {
+        let (first, second) = ("x ".repeat(length / 2), "\\u0041 ".repeat(700));
+        let before = delta_of(0, "hello ") + &page("ada@example.com", &first, &second) + &delta_of(0, "ok ");
+        let after = delta_of(0, "hello ") + &page("[EMAIL]", &first, &second) + &delta_of(0, "ok ");
+        assert!(in_any_cut(&plan, &before) == (after, Ok(())), "{length}");
+    }
+    let text = |value: &str| format!("data: {value} {}\r\n: c\r\ndata: - {value}\r\n\r\n", "y ".repeat(4000));
+    assert!(in_any_cut(&plan, &text("ada@example.com")) == (text("[EMAIL]"), Ok(())));
+}
+
+/// A delta of an Anthropic text.
+fn delta_of(index: usize, text: &str) -> String {
+    format!(
+        "event: content_block_delta\ndata: {{\"type\":\"content_block_delta\",\"index\":{index},\"delta\":{{\"type\":\"text_delta\",\"text\":\"{text}\"}}}}\n\n"
+    )
+}
+
+#[test]
+fn a_large_event_gives_to_its_channel_or_is_refused_where_that_would_be_a_guess() {
+    let plan = small("anthropic.messages");
+    let pad = "x ".repeat(3000);
+    let event = |text: &str| {
+        format!(
+            "data: {{\"index\":0,\"pad\":\"{pad}\",\"delta\":{{\"text\":\"{text}\"}},\"more\":\"{pad}\"}}\n\n"
+        )
+    };
+    let stop = "data: {\"type\":\"content_block_stop\",\"index\":0}\n\n";
+    let body = delta_of(0, "mail ada") + &event("@exa") + &delta_of(0, "mple.com") + stop;
+    let expected = delta_of(0, "mail ") + &event("") + &delta_of(0, "") + &delta_of(0, "[EMAIL]") + stop;
+    assert!(in_any_cut(&plan, &body) == (expected, Ok(())));
+    for late in [
+        // The key comes behind its fragment, and too late.
+        format!("data: {{\"delta\":{{\"text\":\"a \"}},\"pad\":\"{pad}{pad}\",\"index\":0}}\n\n"),
+        format!("data: {{\"pad\":\"{pad}\",\"delta\":{{\"text\":\"a \"}},\"index\":0}}\n\n"),
+        // It closes a text that still waits.
+        format!("data: {{\"type\":\"content_block_stop\",\"index\":0,\"pad\":\"{pad}\"}}\n\n"),
+        format!("data: {{\"pad\":\"{pad}\",\"type\":\"content_block_stop\",\"index\":0}}\n\n"),
+    ] {
+        assert_eq!(in_any_cut(&plan, &(delta_of(0, "ada") + &late)).1, Err(MaskError::LateMember), "{late}");
+    }
+    // A line of which nobody knows what it is until it ends is held.
+    assert_eq!(in_any_cut(&plan, &format!("data: {{}}\nevent: {pad}\n\n")).1, Err(MaskError::Budget));
+    // The next event carries the tail for this content, so it cannot be an event that is gone.
+    let event = format!(
+        "data: {{\"pad\":\"{pad}\",\"choices\":[{{\"index\":0,\"delta\":{{\"content\":\"ada\"}}}}]}}\n\n"
+    );
+    assert_eq!(in_any_cut(&small("openai.chat"), &event).1, Err(MaskError::Budget));
 }
 
 #[test]

@@ -1,10 +1,11 @@
 //! Recorded traffic: nothing is refused, nothing is lost, and values planted across events come out masked.
+#![cfg(test)]
 
 mod mask_support;
 
 use mask_support::{Random, Setup, masked, recorded, send, whole};
 use serde_json::Value;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use veilwire_engine::format::Format;
 use veilwire_engine::mask::What;
 use veilwire_engine::policy::id::DetectorId;
@@ -72,6 +73,94 @@ fn streams_keep_their_events_and_the_text_of_their_channels() {
             }
         }
     }
+}
+
+/// Planted values; no piece of them occurs in the recordings.
+const PLANTED: [&str; 5] = [
+    "zqx.wvk@qjxvwkz.zqvjq",
+    "4929 7221 8315 6024",
+    "457-55-5462",
+    "AKIAQ7ZX3WJ5K2NVBH6D",
+    "sk-ant-api03-q9Zx7Wv5Kj3Hg1Fd-_Sa2Po4",
+];
+
+#[test]
+fn values_planted_across_events_leave_no_piece() {
+    let members =
+        ["content", "reasoning", "reasoning_content", "text", "thinking", "arguments", "partial_json"];
+    let mut random = Random(11);
+    let mut planted = BTreeMap::<&str, usize>::new();
+    for (api, prefix) in APIS {
+        let setup = Setup { thinking: Thinking::MaskAndDropSignature, ..Setup::of(api) };
+        let plan = setup.plan();
+        for (name, body) in recorded(prefix, ".sse") {
+            for member in members {
+                let Some((dirty, count)) = plant(&body, member, &mut random) else { continue };
+                *planted.entry(member).or_default() += count;
+                let out = masked(&plan, Format::Sse, &dirty);
+                let joined: String = texts(out.as_bytes()).into_values().collect();
+                for value in PLANTED {
+                    for piece in value.as_bytes().windows(6) {
+                        let piece = std::str::from_utf8(piece).unwrap();
+                        assert!(
+                            !out.contains(piece) && !joined.contains(piece),
+                            "{name}: piece of {value} in {member}"
+                        );
+                    }
+                }
+                let (cut, _) = send(&plan, Format::Sse, random.cut(&dirty, 300));
+                assert!(cut == out.as_bytes(), "{name}: depends on the cut");
+            }
+        }
+    }
+    for member in members {
+        assert!(planted.get(member).is_some_and(|&count| count >= PLANTED.len()), "{member}: {planted:?}");
+    }
+}
+
+/// Replaces the fragments of one member by a text with all planted values, cut at random. How many values were planted?
+fn plant(body: &[u8], member: &str, random: &mut Random) -> Option<(Vec<u8>, usize)> {
+    let start = format!("\"{member}\":\"");
+    let mut blocks = blocks(body);
+    let indices = |block: &str| -> Vec<String> {
+        let rests = block.split("\"index\":").skip(1);
+        rests.map(|rest| rest.chars().take_while(char::is_ascii_digit).collect()).collect()
+    };
+    let mut places: Vec<usize> = blocks
+        .iter()
+        .enumerate()
+        .filter(|(_, block)| {
+            let fragment = block.split_once(&start).map(|(_, rest)| rest);
+            // Not the empty one of a first delta or of an event with another fragment.
+            fragment.is_some_and(|rest| !rest.starts_with('"')) && block.contains("delta")
+        })
+        .map(|(place, _)| place)
+        .collect();
+    // One text: one choice, one call, one block.
+    let named = indices(&blocks[*places.last()?]);
+    places.retain(|&place| indices(&blocks[place]) == named);
+    if places.len() < 3 {
+        return None;
+    }
+    let text: String = PLANTED.iter().map(|value| format!("is {value}. ")).collect();
+    let mut cuts: Vec<usize> = (1..places.len()).map(|_| random.below(text.len() + 1)).collect();
+    cuts.sort_unstable();
+    cuts.push(text.len());
+    let mut from = 0;
+    for (place, to) in places.into_iter().zip(cuts) {
+        let (before, rest) = blocks[place].split_once(&start)?;
+        let mut escaped = false;
+        let end = rest.find(|char| {
+            let end = char == '"' && !escaped;
+            escaped = char == '\\' && !escaped;
+            end
+        })?;
+        let after = rest.split_at(end + 1).1;
+        let fragment = text.split_at(to).0.split_at(from).1;
+        blocks[place] = format!("{before}{start}{fragment}\"{after}");
+        from = to;
+    }
+    Some((blocks.concat().into_bytes(), PLANTED.len()))
 }
 
 /// Every event of the input is there, in order, and differs only in fragments; between them only deltas are added.

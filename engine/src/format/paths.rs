@@ -218,7 +218,7 @@ mod tests {
 
     #[test]
     fn an_explosion_of_states_is_refused() {
-        let deep = format!("${}", "..a.*.*.*.*.*.*.*".repeat(3));
+        let deep = format!("$..a{}", ".*".repeat(20));
         let pattern: PathPattern = deep.parse().unwrap();
         assert_eq!(Paths::new(&[pattern.steps()]).err(), Some(TooManyStates));
     }

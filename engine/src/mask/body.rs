@@ -61,9 +61,13 @@ impl JsonBody {
         }
     }
 
-    /// A number that may go on.
+    /// What stands for a number that may go on. SECURITY: never the digits of one that would be masked.
     pub(crate) fn ambiguous_tail(&self) -> &[u8] {
-        if self.walker.is_open_number() && !self.hidden { self.document.scalar.raw() } else { &[] }
+        match (self.walker.is_open_number(), self.hidden) {
+            (false, _) => &[],
+            (true, false) => self.document.scalar.raw(),
+            (true, true) => b"null",
+        }
     }
 
     pub(crate) fn held(&self) -> usize {

@@ -39,6 +39,7 @@ pub(crate) struct Instance {
 }
 
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "texts are the common case")]
 enum Body {
     Text(TextUnit),
     Document(Box<Nested>),
@@ -233,7 +234,16 @@ impl Flow<'_> {
     /// A fragment ends.
     pub(crate) fn end(&mut self, number: usize, sink: &mut Sink<'_>) -> Result<(), MaskError> {
         let (instance, last) = self.instance(number)?;
-        if last { instance.finish(sink) } else { Ok(()) }
+        if last {
+            return instance.finish(sink);
+        }
+        if let Body::Document(nested) = &mut instance.body
+            && let Some(unit) = nested.take_text()
+        {
+            // Most texts that may be documents are none, and a stream may have many of them.
+            instance.body = Body::Text(unit);
+        }
+        Ok(())
     }
 
     /// Must this signature be emptied?

@@ -23,7 +23,8 @@ pub(crate) struct LongEvent {
     in_data: bool,
     /// Fragments that have their instance.
     bound: usize,
-    payload: Payload,
+    /// The data is a document in which there may be fragments.
+    surveyed: bool,
 }
 
 impl LongEvent {
@@ -47,8 +48,9 @@ impl LongEvent {
         instances.begin_event();
         writer.begin(payload);
         writer.begin_survey();
-        let mut long = LongEvent { line: Vec::new(), in_data: false, bound: 0, payload };
-        if payload == Payload::Json {
+        let surveyed = payload == Payload::Json && !run.plan.channels().is_empty();
+        let mut long = LongEvent { line: Vec::new(), in_data: false, bound: 0, surveyed };
+        if surveyed {
             for line in lines(head) {
                 if let (Field::Data, at) = line.field() {
                     writer.survey_part(line.split(at).1, &mut instances.survey, run.plan)?;
@@ -109,7 +111,7 @@ impl LongEvent {
             return Ok(false);
         }
         if std::mem::take(&mut self.in_data) {
-            if self.payload == Payload::Json {
+            if self.surveyed {
                 writer.survey_part(b"\n", &mut instances.survey, run.plan)?;
             }
             let (mut flow, mut sink) = (instances.flow(), Sink::new(run.plan, run.out, run.findings, room));
@@ -118,7 +120,7 @@ impl LongEvent {
         }
         let text = std::mem::take(&mut self.line);
         let line = Line { text: &text, end };
-        if line.field().0 == Field::Data && self.payload == Payload::Json {
+        if line.field().0 == Field::Data && self.surveyed {
             writer.survey_part(b"\n", &mut instances.survey, run.plan)?;
         }
         let (mut flow, mut sink) = (instances.flow(), Sink::new(run.plan, run.out, run.findings, room));
@@ -149,7 +151,7 @@ impl LongEvent {
         writer: &mut EventWriter,
         instances: &mut Instances,
         run: &mut Run<'_>,
-        surveyed: bool,
+        head: bool,
     ) -> Result<(), MaskError> {
         // `data:` and the byte behind it, which may be the space that belongs to the name.
         let value = (Line { text, end: &[] }).field();
@@ -158,7 +160,7 @@ impl LongEvent {
             let room = instances.room(run.plan);
             writer.data_start(name, &mut Sink::new(run.plan, run.out, run.findings, room))?;
             self.in_data = true;
-            return self.data(value, writer, instances, run, surveyed);
+            return self.data(value, writer, instances, run, head);
         }
         self.line.extend_from_slice(text);
         if self.line.len() > instances.room(run.plan) { Err(MaskError::Budget) } else { Ok(()) }
@@ -171,23 +173,27 @@ impl LongEvent {
         writer: &mut EventWriter,
         instances: &mut Instances,
         run: &mut Run<'_>,
-        surveyed: bool,
+        head: bool,
     ) -> Result<(), MaskError> {
         let mut rest = text;
         while !rest.is_empty() {
-            // In steps that end with a quote: a fragment is bound when its quote was surveyed and before it is written,
-            // so what is known of its keys depends on their order alone.
-            let whole = surveyed || self.payload != Payload::Json;
-            let length = if whole { rest.len() } else { memchr(b'"', rest).map_or(rest.len(), |at| at + 1) };
+            let ahead = !head && self.surveyed;
+            // A quote is surveyed before it is written, all else after: so what is known of the keys of a fragment, and
+            // what left before a refusal, depends on the order of the bytes alone.
+            let length =
+                if ahead { memchr(b'"', rest).map_or(rest.len(), |at| at.max(1)) } else { rest.len() };
             let (part, after) = rest.split_at_checked(length).unwrap_or((rest, &[]));
             rest = after;
-            if !whole {
+            if ahead && part == b"\"" {
                 writer.survey_part(part, &mut instances.survey, run.plan)?;
                 self.bind(instances, run.plan)?;
             }
             let room = instances.room(run.plan);
             let (mut flow, mut sink) = (instances.flow(), Sink::new(run.plan, run.out, run.findings, room));
             writer.data_part(part, &mut flow, &mut sink)?;
+            if ahead && part != b"\"" {
+                writer.survey_part(part, &mut instances.survey, run.plan)?;
+            }
         }
         Ok(())
     }

@@ -7,7 +7,7 @@
 use super::MaskError;
 use super::channel::Flow;
 use super::document::{Document, Text, Writer};
-use super::text::{Location, Sink};
+use super::text::{Location, Sink, TextUnit};
 use crate::format::json::{Follow, Stop, Walker, is_blank};
 use crate::format::paths::StateId;
 
@@ -129,6 +129,11 @@ impl Nested {
         }
         self.start(StateId::ROOT);
         Ok(())
+    }
+
+    /// The unit that goes on, once the string is known to be text and nothing else is needed.
+    pub(crate) fn take_text(&mut self) -> Option<TextUnit> {
+        (self.phase == Phase::Text).then(|| std::mem::take(&mut self.document.unit))
     }
 
     /// Is anything read still to be written?

@@ -45,7 +45,6 @@ use std::sync::Arc;
 use stream::EventStream;
 
 /// Rewrites one body: bytes in, bytes that may leave out.
-#[derive(Debug)]
 pub struct Masker {
     plan: Arc<MaskPlan>,
     body: Body,
@@ -53,7 +52,7 @@ pub struct Masker {
     failed: Option<MaskError>,
 }
 
-#[derive(Debug)]
+// SECURITY: what holds text has no `Debug`; a masker prints sizes only.
 enum Body {
     Json(Box<JsonBody>),
     Events(Box<EventStream>),
@@ -200,13 +199,22 @@ impl Masker {
         }
     }
 
-    /// The event that tells a client of this content about a refusal in mid-stream.
+    /// The event that tells a client of this content about a refusal in mid-stream; none where it would end up inside
+    /// an event that was written in part.
     #[must_use]
     pub fn error_event(&self) -> Option<&[u8]> {
-        match self.body {
-            Body::Events(_) => self.plan.error_event(),
-            Body::Json(_) => None,
+        match &self.body {
+            Body::Events(stream) if !stream.is_inside_event() => self.plan.error_event(),
+            _ => None,
         }
+    }
+}
+
+impl std::fmt::Debug for Masker {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let mut text = f.debug_struct("Masker");
+        text.field("held", &self.held()).field("found", &self.findings.total()).field("failed", &self.failed);
+        text.finish_non_exhaustive()
     }
 }
 

@@ -512,3 +512,26 @@ fn lines_of_documents_are_documents() {
     );
     assert_eq!(refused(&plan, Format::Json, "{} {}"), MaskError::InvalidJson);
 }
+
+#[test]
+fn an_error_event_never_ends_up_inside_an_event() {
+    let mut masker = Masker::new(small("anthropic.messages"), Format::Sse);
+    assert!(
+        masker
+            .error_event()
+            .is_some_and(|event| event.starts_with(b"event: error\n") && event.ends_with(b"\n\n"))
+    );
+    masker.write(format!("data: {{\"a\":\"{}", "x ".repeat(4000)).as_bytes(), &mut Vec::new()).unwrap();
+    assert_eq!(masker.error_event(), None);
+    assert_eq!(Masker::new(small("anthropic.messages"), Format::Json).error_event(), None);
+}
+
+#[test]
+fn nothing_that_is_held_is_printed() {
+    let mut masker = Masker::new(Setup::default().plan(), Format::Json);
+    masker.write(b"{\"ada.love\":\"", &mut Vec::new()).unwrap();
+    masker.write(b"ada.love", &mut Vec::new()).unwrap();
+    let printed = format!("{masker:?} {masker:#?}");
+    let bytes = format!("{:?}", b"ada.love");
+    assert!(!printed.contains("ada") && !printed.contains(bytes.trim_matches(['[', ']'])), "{printed}");
+}

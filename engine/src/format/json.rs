@@ -118,7 +118,6 @@ pub(crate) enum Follow {
 }
 
 /// The state of a walk.
-#[derive(Debug)]
 pub(crate) struct Walker {
     state: State,
     frames: Vec<Frame>,

@@ -1,4 +1,7 @@
-//! A whole JSON document as a body, or several, one a line. Written as it comes; only what is undecided is held.
+//! A whole JSON document as a body. Written as it comes; only what is undecided is held.
+//!
+//! Several documents, one a line, are accepted only where nothing is known of channels: their texts would have to be
+//! joined over the lines, which this framer does not do.
 
 use super::MaskError;
 use super::channel::Flow;
@@ -10,7 +13,6 @@ use crate::format::json::{Follow, Stop, Walker};
 use crate::format::paths::StateId;
 
 /// A JSON body.
-#[derive(Debug)]
 pub(crate) struct JsonBody {
     walker: Walker,
     document: Document,
@@ -20,7 +22,9 @@ pub(crate) struct JsonBody {
 
 impl JsonBody {
     pub(crate) fn new(plan: &MaskPlan) -> JsonBody {
-        let walker = Walker::new(StateId::ROOT, plan.json_depth(), Follow::Lines);
+        // SECURITY: a stream of deltas that says it is a document must not pass line by line.
+        let follow = if plan.channels().is_empty() { Follow::Lines } else { Follow::Nothing };
+        let walker = Walker::new(StateId::ROOT, plan.json_depth(), follow);
         JsonBody { walker, document: Document::default(), hidden: false }
     }
 

@@ -18,7 +18,6 @@ pub(crate) struct InstanceKeys {
 }
 
 /// One text of a channel.
-#[derive(Debug)]
 pub(crate) struct Instance {
     pub(crate) channel: ChannelId,
     pub(crate) keys: InstanceKeys,
@@ -38,7 +37,6 @@ pub(crate) struct Instance {
     pub(crate) charge: usize,
 }
 
-#[derive(Debug)]
 #[expect(clippy::large_enum_variant, reason = "texts are the common case")]
 enum Body {
     Text(TextUnit),
@@ -55,7 +53,6 @@ pub(crate) struct Binding {
 }
 
 /// What happens to fragments while a document is written.
-#[derive(Debug)]
 pub(crate) enum Flow<'w> {
     /// There are none.
     None,

@@ -13,7 +13,7 @@ use super::text::{Location, Sink, TextUnit};
 use crate::format::json::{NameId, Place, Scalar, ScalarPart, Visit};
 
 /// What is kept of a document between two calls.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(crate) struct Document {
     /// The document is the text of a string: quotes are escaped, and only fields matter.
     inner: bool,

@@ -22,7 +22,6 @@ pub(crate) enum Payload {
 }
 
 /// Writes events; keeps nothing between them but memory.
-#[derive(Debug)]
 pub(crate) struct EventWriter {
     /// Goes ahead.
     scout: Walker,

@@ -6,7 +6,7 @@ use super::plan::{ChannelId, MaskPlan};
 use super::survey::{Arrays, Survey};
 
 /// All instances of a stream.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(crate) struct Instances {
     pub(crate) list: Vec<Instance>,
     /// What the current event has.

@@ -15,7 +15,6 @@ use crate::format::sse::{Field, Found, Line, lines};
 use memchr::memchr;
 
 /// The event that is going by.
-#[derive(Debug)]
 pub(crate) struct LongEvent {
     /// The start of a line of which it is not known yet what it is.
     line: Vec<u8>,

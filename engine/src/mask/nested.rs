@@ -12,7 +12,6 @@ use crate::format::json::{Follow, Stop, Walker, is_blank};
 use crate::format::paths::StateId;
 
 /// A document inside a string.
-#[derive(Debug)]
 pub(crate) struct Nested {
     walker: Walker,
     document: Document,

@@ -254,7 +254,9 @@ impl MaskPlan {
 
     /// Is this payload the end of every channel?
     pub(crate) fn is_done(&self, payload: &[u8]) -> bool {
-        self.done.iter().any(|done| done == payload.trim_ascii())
+        // `[DONE]` ends streams of many APIs, known or not; it is no JSON, and no text either.
+        let payload = payload.trim_ascii();
+        payload == b"[DONE]" || self.done.iter().any(|done| done == payload)
     }
 
     pub(crate) fn error_event(&self) -> Option<&[u8]> {

@@ -16,7 +16,6 @@ use super::text::Sink;
 use crate::format::sse::{Found, LineFinder};
 
 /// An event stream.
-#[derive(Debug)]
 pub(crate) struct EventStream {
     lines: LineFinder,
     /// Bytes of a byte order mark seen; all of them once it is over.
@@ -90,6 +89,11 @@ impl EventStream {
         }
         self.block.extend_from_slice(chunk.get(start..).unwrap_or_default());
         Ok(())
+    }
+
+    /// Was a part of an event written and the rest not?
+    pub(crate) fn is_inside_event(&self) -> bool {
+        self.long.is_some()
     }
 
     /// Bytes of text and state that are held.

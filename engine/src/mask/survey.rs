@@ -12,7 +12,7 @@ use crate::format::json::{NameId, Place, Scalar, ScalarPart, Visit};
 pub(crate) struct Arrays([u32; MAX_ARRAYS]);
 
 /// What an event has.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(crate) struct Survey {
     /// Strings that are fragments, in order.
     pub(crate) fragments: Vec<(ChannelId, Arrays)>,

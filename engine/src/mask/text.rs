@@ -39,7 +39,7 @@ pub(crate) struct Location<'l> {
 }
 
 /// A text unit.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(crate) struct TextUnit {
     scan: Scan,
     /// The raw bytes that are not decided, from `start` on.

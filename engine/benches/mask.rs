@@ -1,0 +1,78 @@
+//! Masking alone, native: framing, detection and output, all detectors of the default packs on.
+//!
+//! Before anything is measured the planted values are looked for in what comes out: a fast masker that leaks would be no
+//! result. Throughput is of input bytes; the chunks are those that Envoy hands over.
+#![expect(unreachable_pub, reason = "its modules are shared with the benchmarks through Envoy")]
+
+#[path = "mask/packs.rs"]
+mod packs;
+#[path = "mask/traffic.rs"]
+mod traffic;
+
+use criterion::{Criterion, Throughput};
+use packs::Plans;
+use std::hint::black_box;
+use std::path::Path;
+use std::sync::Arc;
+use traffic::{Body, Fault};
+use veilwire_engine::format::Format;
+use veilwire_engine::mask::{MaskPlan, Masker};
+
+/// Envoy's read size.
+const CHUNK: usize = 16 * 1024;
+const LONG_TEXT: usize = 1024 * 1024;
+/// Without it criterion writes beside the sources of this crate.
+const OUTPUT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../target/criterion");
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let plans = Plans::new()?;
+    let mut criterion = Criterion::default().output_directory(Path::new(OUTPUT)).configure_from_args();
+    let cases = [
+        ("sse_chat", &plans.chat, Format::Sse, traffic::streams()?),
+        ("sse_plain", &plans.plain, Format::Sse, traffic::streams()?),
+        ("json_every_string", &plans.plain, Format::Json, traffic::documents()?),
+        ("long_text", &plans.plain, Format::Json, vec![traffic::long_text(LONG_TEXT)?]),
+    ];
+    for (name, plan, format, bodies) in &cases {
+        for body in bodies {
+            // Cut by an event border, a value is whole only where channels join the fragments.
+            if *name != "sse_plain" {
+                check(plan, *format, body)?;
+            }
+        }
+        let size: usize = bodies.iter().map(|body| body.bytes.len()).sum();
+        let mut group = criterion.benchmark_group("mask");
+        group.throughput(Throughput::Bytes(u64::try_from(size)?));
+        let mut out = Vec::with_capacity(2 * LONG_TEXT);
+        group.bench_function(*name, |bencher| {
+            bencher.iter(|| {
+                for body in bodies {
+                    out.clear();
+                    // The set-up proved that this is accepted; here only the time counts.
+                    let _ = black_box(mask(plan, *format, black_box(&body.bytes), &mut out));
+                }
+            });
+        });
+        group.finish();
+    }
+    criterion.final_summary();
+    Ok(())
+}
+
+/// Gives the number of findings.
+fn mask(plan: &Arc<MaskPlan>, format: Format, body: &[u8], out: &mut Vec<u8>) -> Option<u64> {
+    let mut masker = Masker::new(Arc::clone(plan), format);
+    for chunk in body.chunks(CHUNK) {
+        masker.write(chunk, out).ok()?;
+    }
+    Some(masker.end(out).ok()?.findings.total())
+}
+
+fn check(plan: &Arc<MaskPlan>, format: Format, body: &Body) -> Result<(), Fault> {
+    let mut out = Vec::new();
+    let found = mask(plan, format, &body.bytes, &mut out).ok_or(Fault("the masker refuses a recording"))?;
+    if usize::try_from(found).is_ok_and(|found| found < body.planted) {
+        return Err(Fault("fewer findings than planted values"));
+    }
+    if traffic::is_leaking(&out) { Err(Fault("a planted value came out unmasked")) } else { Ok(()) }
+}

@@ -1,0 +1,37 @@
+//! Any bytes as a JSON body: no panic, a final error, left alone without findings, accepted exactly when it is JSON.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use serde::de::IgnoredAny;
+use veilwire_engine::format::Format;
+use veilwire_engine::mask::MaskError;
+use veilwire_fuzz::input::Input;
+use veilwire_fuzz::masking::{Case, check_still_valid, run};
+
+fuzz_target!(|data: &[u8]| {
+    let mut input = Input(data);
+    let case = Case::choose(input.byte());
+    let body = input.rest();
+    let outcome = run(&case.plan, Format::Json, [body]);
+    check_still_valid(&case, Format::Json, &outcome);
+    match &outcome.result {
+        Ok(findings) => {
+            if case.plain && findings.is_empty() {
+                assert!(outcome.out == body, "a body without findings was changed");
+            }
+            assert!(documents_are_json(body), "accepted, and not JSON");
+            assert!(documents_are_json(&outcome.out), "masked, and no longer JSON");
+        }
+        Err(MaskError::InvalidJson | MaskError::Truncated) => {
+            let json = serde_json::from_slice::<IgnoredAny>(body).is_ok();
+            assert!(!json, "refused as malformed, and it is JSON");
+        }
+        Err(_) => {}
+    }
+});
+
+/// As serde_json reads it: any number of documents. It checks neither UTF-8 nor surrogates here, and nor does the masker.
+fn documents_are_json(body: &[u8]) -> bool {
+    let body = body.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(body);
+    serde_json::Deserializer::from_slice(body).into_iter::<IgnoredAny>().all(|document| document.is_ok())
+}

@@ -1,0 +1,12 @@
+//! What the fuzz targets share: policies, callers, one way to run a masker, planted values, small oracles.
+//!
+//! A target is a property, not a crash hunt alone: [`masking::run`] checks on every body what the contract of
+//! `engine/src/mask.rs` promises, and each target adds its own. Everything is deterministic: no clock, no random
+//! keys, no environment.
+
+pub mod caller;
+pub mod input;
+pub mod masking;
+pub mod planted;
+pub mod policies;
+pub mod sse;

@@ -1,0 +1,125 @@
+//! One way to run a masker, which checks on every body what holds for all of them.
+
+use crate::policies::FULL;
+use std::sync::Arc;
+use veilwire_engine::decision::Direction;
+use veilwire_engine::format::Format;
+use veilwire_engine::mask::{Findings, MaskError, MaskPlan, Masker};
+use veilwire_engine::policy::Policy;
+use veilwire_engine::policy::id::{MaskId, RouteId};
+
+/// Routes of the full policy, with the direction in which bodies are tried. The first two are plain JSON.
+const CASES: [(&str, Direction); 8] = [
+    ("json", Direction::Request),
+    ("json", Direction::Response),
+    ("chat", Direction::Request),
+    ("chat", Direction::Response),
+    ("messages", Direction::Request),
+    ("messages", Direction::Response),
+    ("strict", Direction::Request),
+    ("strict", Direction::Response),
+];
+
+/// What a body is masked with.
+#[derive(Clone, Debug)]
+pub struct Case {
+    pub plan: Arc<MaskPlan>,
+    /// No channels, nothing skipped, nothing set to null: a body without findings is left as it is.
+    pub plain: bool,
+}
+
+impl Case {
+    /// One of the routes of the full policy.
+    pub fn choose(choice: u8) -> Case {
+        let index = usize::from(choice) % CASES.len();
+        let (route, direction) = CASES[index];
+        Case { plan: plan(&FULL, route, "baseline", direction), plain: index < 2 }
+    }
+
+    /// The answers of a route.
+    pub fn response(route: &str) -> Case {
+        Case { plan: plan(&FULL, route, "baseline", Direction::Response), plain: route == "json" }
+    }
+}
+
+/// What these masks do on this route.
+pub fn plan(policy: &Policy, route: &str, mask: &str, direction: Direction) -> Arc<MaskPlan> {
+    let model = policy.model();
+    let number =
+        |found: Option<usize>| u16::try_from(found.expect("it is in the policy")).expect("few entries");
+    let route = RouteId(number(model.routes.iter().position(|r| r.name == route)));
+    let mask = MaskId(number(model.masks.iter().position(|m| m.name == mask)));
+    policy.plan(&[mask], route, direction).expect("checked when it was loaded").expect("it scans")
+}
+
+/// What a body came to.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Outcome {
+    /// All that was put out.
+    pub out: Vec<u8>,
+    /// Findings, or why the body was refused.
+    pub result: Result<Findings, MaskError>,
+}
+
+impl Outcome {
+    pub fn accepted(&self) -> bool {
+        self.result.is_ok()
+    }
+}
+
+/// Masks one body in these writes.
+///
+/// Checks that an error is final and that what is held stays below the limit.
+pub fn run<'a>(plan: &Arc<MaskPlan>, format: Format, writes: impl IntoIterator<Item = &'a [u8]>) -> Outcome {
+    let limit = usize::try_from(FULL.model().limits.state).expect("32 bits fit");
+    let mut masker = Masker::new(Arc::clone(plan), format);
+    let mut out = Vec::new();
+    for chunk in writes {
+        if let Err(error) = masker.write(chunk, &mut out) {
+            let length = out.len();
+            assert_eq!(masker.write(b" ", &mut out), Err(error), "an error is final");
+            assert_eq!(masker.end(&mut out).err(), Some(error), "an error is final");
+            assert_eq!(out.len(), length, "nothing is put out after an error");
+            return Outcome { out, result: Err(error) };
+        }
+        assert!(masker.held() <= limit, "{} bytes held", masker.held());
+    }
+    let result = masker.end(&mut out).map(|summary| summary.findings);
+    Outcome { out, result }
+}
+
+/// The same body in one write, in the given cuts and byte by byte: the same output, the same error.
+pub fn run_every_way(plan: &Arc<MaskPlan>, format: Format, body: &[u8], cuts: [usize; 2]) -> Outcome {
+    let whole = run(plan, format, [body]);
+    let mut cuts = cuts.map(|cut| cut % (body.len() + 1));
+    cuts.sort_unstable();
+    let [first, second] = cuts;
+    let parts = [&body[..first], &body[first..second], &body[second..]];
+    same(&whole, &run(plan, format, parts), "in three writes");
+    if body.len() <= 4096 {
+        same(&whole, &run(plan, format, body.chunks(1)), "byte by byte");
+    }
+    whole
+}
+
+/// A refused body may have been refused in an earlier write, so only what was accepted is compared byte for byte; what
+/// had left before the refusal must still be the beginning of what leaves otherwise.
+fn same(whole: &Outcome, other: &Outcome, how: &str) {
+    assert_eq!(whole.result, other.result, "{how}: another verdict");
+    if whole.accepted() {
+        assert!(whole.out == other.out, "{how}: another output");
+    } else {
+        let length = whole.out.len().min(other.out.len());
+        assert!(whole.out[..length] == other.out[..length], "{how}: another beginning before the refusal");
+    }
+}
+
+/// Masked bytes are a body of the same format: they may not be refused as malformed.
+pub fn check_still_valid(case: &Case, format: Format, outcome: &Outcome) {
+    if !outcome.accepted() {
+        return;
+    }
+    let again = run(&case.plan, format, [outcome.out.as_slice()]);
+    let malformed = [MaskError::InvalidJson, MaskError::Truncated, MaskError::TooDeep];
+    assert!(!again.result.is_err_and(|error| malformed.contains(&error)), "the output is malformed");
+}

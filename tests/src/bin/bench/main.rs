@@ -1,0 +1,98 @@
+//! The benchmarks: what Veilwire adds to Envoy, beside what a filter adds that only copies bodies, and the masker alone.
+//!
+//! Everything is measured in one run, in rounds that alternate between the variants, because figures of different runs
+//! cannot be compared on a busy machine. What is measured is CPU time of the Envoy process, not time on the wall. Every
+//! answer is searched for planted values: if one comes through Veilwire unmasked, the run fails.
+//!
+//! Deliberately absent: targets. The figures are for `docs/reference/benchmarks.md` and for comparing two commits.
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command line tool talks on its terminal")]
+
+mod cpu;
+mod load;
+mod native;
+mod report;
+mod scenario;
+mod site;
+#[expect(unreachable_pub, reason = "shared with the benchmark of the engine")]
+#[path = "../../../../engine/benches/mask/traffic.rs"]
+mod traffic;
+mod upstream;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::{Context as _, Result, bail, ensure};
+
+use load::Client;
+use report::Report;
+use scenario::Scenario;
+use site::{Site, Variant};
+
+const DEFAULT_ROUNDS: usize = 15;
+const MAX_ROUNDS: usize = 200;
+
+fn main() -> ExitCode {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    match Options::parse(&args).and_then(|options| run(&options)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+#[derive(Debug)]
+struct Options {
+    json: Option<PathBuf>,
+    rounds: usize,
+}
+
+impl Options {
+    fn parse(args: &[String]) -> Result<Self> {
+        let mut options = Self { json: None, rounds: DEFAULT_ROUNDS };
+        let mut args = args.iter();
+        while let Some(flag) = args.next() {
+            let value = args.next().with_context(|| format!("`{flag}` needs a value"))?;
+            match flag.as_str() {
+                "--json" => options.json = Some(PathBuf::from(value)),
+                "--rounds" => options.rounds = value.parse().context("`--rounds` needs a number")?,
+                _ => bail!("usage: bench [--json FILE] [--rounds N]"),
+            }
+        }
+        ensure!((1..=MAX_ROUNDS).contains(&options.rounds), "between 1 and {MAX_ROUNDS} rounds are possible");
+        Ok(options)
+    }
+}
+
+fn run(options: &Options) -> Result<()> {
+    let site = Site::start()?;
+    let scenarios = Scenario::all()?;
+    println!("checking that planted values arrive through the others and not through Veilwire");
+    let mut clients =
+        Variant::ALL.into_iter().map(|v| Client::connect(&site, v)).collect::<Result<Vec<_>>>()?;
+    for scenario in &scenarios {
+        for client in &mut clients {
+            client.warm_up(&site, scenario)?;
+        }
+    }
+    let mut report = Report::new(site.wasm_bytes, options.rounds);
+    for round in 0..options.rounds {
+        println!("round {} of {}", round + 1, options.rounds);
+        // Who is first changes, so that no variant always follows the same other one.
+        clients.rotate_left(1);
+        for scenario in &scenarios {
+            for client in &mut clients {
+                let slice = client.measure(&site, scenario)?;
+                report.add(scenario.name, client.variant, slice);
+            }
+        }
+        native::round(&site, &mut report)?;
+    }
+    report.print();
+    if let Some(file) = &options.json {
+        let text = format!("{:#}\n", report.to_json());
+        std::fs::write(file, text).with_context(|| format!("cannot write `{}`", file.display()))?;
+    }
+    Ok(())
+}

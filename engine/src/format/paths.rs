@@ -19,6 +19,8 @@ pub(crate) struct NameId(u16);
 pub(crate) struct Paths {
     /// By length, then bytes.
     names: Vec<Box<[u8]>>,
+    /// Where the names of each length begin; one more entry than the longest name is long, and one for the end.
+    lengths: Vec<usize>,
     longest: usize,
     states: Vec<State>,
 }
@@ -79,7 +81,9 @@ impl Paths {
         }
         let names: Vec<Box<[u8]>> = names.into_iter().map(|(_, name)| name.into()).collect();
         let longest = names.last().map_or(0, |name| name.len());
-        let mut paths = Paths { names, longest, states: Vec::new() };
+        let lengths =
+            (0..=longest + 1).map(|length| names.partition_point(|name| name.len() < length)).collect();
+        let mut paths = Paths { names, lengths, longest, states: Vec::new() };
         let start = closure(patterns, (0..patterns.len()).map(|pattern| (pattern, 0)));
         let mut known = BTreeMap::from([(start.clone(), StateId::ROOT)]);
         let mut open = vec![start];
@@ -115,8 +119,12 @@ impl Paths {
 
     /// The id of a decoded key.
     pub(crate) fn name(&self, key: &[u8]) -> NameId {
-        let found = self.names.binary_search_by(|name| (name.len(), &**name).cmp(&(key.len(), key)));
-        found.ok().and_then(|place| u16::try_from(place).ok()).map_or(NameId::OTHER, NameId)
+        let range = self.lengths.get(key.len()).zip(self.lengths.get(key.len() + 1));
+        let Some((&start, &end)) = range else { return NameId::OTHER };
+        // Few names are equally long, and most of them differ in the first byte.
+        let mut names = self.names.get(start..end).unwrap_or_default().iter();
+        let found = names.position(|name| name.first() == key.first() && **name == *key);
+        found.and_then(|place| u16::try_from(start + place).ok()).map_or(NameId::OTHER, NameId)
     }
 
     /// The text of a name; none for [`NameId::OTHER`].
@@ -214,6 +222,19 @@ mod tests {
         assert_eq!(ends(&patterns, &["x", "q", "[]", "b", "c"]), [5]);
         assert_eq!(ends(&patterns, &["x", "b", "d", "c"]), [0usize; 0]);
         assert_eq!(ends(&[], &["x", "[]"]), [0usize; 0]);
+    }
+
+    #[test]
+    fn names_are_found_by_all_their_bytes() {
+        let pattern: PathPattern = "$.a.ab.abc.abd.b.x_y".parse().unwrap();
+        let paths = Paths::new(&[pattern.steps()]).unwrap();
+        for name in ["a", "ab", "abc", "abd", "b", "x_y"] {
+            assert_eq!(paths.text(paths.name(name.as_bytes())), Some(name.as_bytes()));
+        }
+        for other in ["", "c", "ac", "abcd", "abe", "A", "x_z"] {
+            assert_eq!(paths.name(other.as_bytes()), NameId::OTHER, "{other}");
+        }
+        assert_eq!(Paths::new(&[]).unwrap().name(b""), NameId::OTHER);
     }
 
     #[test]

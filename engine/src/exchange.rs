@@ -63,6 +63,8 @@ struct Held {
     request: ApprovalRequest,
     callout: CalloutId,
     edits: HeadEdits,
+    /// What becomes of the body; closed until the verdict.
+    leg: Leg,
 }
 
 /// What happens to the body of one direction.
@@ -178,6 +180,7 @@ impl Exchange {
         match decide_held(held.request, &verdict) {
             Ok(permit) => {
                 *edits = held.edits;
+                self.request = held.leg;
                 self.allow(permit);
                 Step::Continue
             }

@@ -1,4 +1,5 @@
 //! The driver on a fake host: what goes through, what pauses, what is cut, and in which callback.
+#![cfg(test)]
 
 mod support;
 
@@ -131,9 +132,22 @@ fn an_approval_holds_and_then_lets_go() {
 }
 
 #[test]
+fn nothing_of_a_held_request_passes_before_the_verdict() {
+    let (mut driver, mut host) = agent("/export");
+    assert_eq!(driver.request_head(&mut host, false), Action::Pause);
+    // Envoy brings no body while the head is paused; a host that does is not understood.
+    assert_eq!(feed(&mut driver, &mut host, Request, b"{}", false), b"");
+    assert_eq!(host.replies.len(), 1);
+    assert_eq!(host.resumed, 0);
+}
+
+/// What the approval service does, when, and what becomes of the request.
+type Answer<'a> = (&'static str, Option<(u32, &'a str)>, Timestamp, u32);
+
+#[test]
 fn an_approval_that_is_not_given_denies() {
     let wrong = format!(r#"{{"approve": true, "digest": "{}"}}"#, "0".repeat(64));
-    let rows: [(&str, Option<(u32, &str)>, Timestamp, u32); 6] = [
+    let rows: [Answer<'_>; 6] = [
         ("no", Some((200, r#"{"approve": false, "digest": "x"}"#)), NOW, 403),
         ("for another request", Some((200, &wrong)), NOW, 403),
         ("garbage", Some((200, "yes")), NOW, 503),

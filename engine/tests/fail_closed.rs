@@ -1,4 +1,5 @@
 //! The fail-closed table: one thing is broken per row, and the exchange must be refused. `SECURITY.md` names these rows.
+#![cfg(test)]
 
 mod support;
 
@@ -93,7 +94,7 @@ fn hosts_that_fail() {
     assert_eq!(host.aborts, 1);
     // An approval service that cannot be called denies.
     let mut host = FakeHost::new("/export", Some(&token("agent-7", &["agents"], 600)));
-    host.broken = vec![Call::Call];
+    host.broken = vec![Call::Callout];
     let mut driver = Driver::new(policy(), &host);
     assert_eq!(driver.request_head(&mut host, true), Action::Pause);
     assert_eq!(host.replies[0].status, 503);

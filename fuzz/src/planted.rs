@@ -8,7 +8,7 @@ const VALUES: [(u8, &str); 6] = [
     (0x03, "519-12-1204"),
     (0x04, "AKIAIOSFODNN7EXAMPLE"),
     (0x05, "sk-ant-api03-abcdefghijklmnopqrst_-0123"),
-    (0x06, "5555 5555 5555 4444"),
+    (0x06, "5555-5555-5555-4444"),
 ];
 
 /// Six bytes of a value are a leak.

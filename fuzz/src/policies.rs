@@ -9,13 +9,16 @@ use veilwire_policy_compiler::{Compiled, Deployment, Source, compile_policy};
 /// The public key of RFC 8037, appendix A.2. Nothing here is ever signed with it.
 pub const JWKS: &str = r#"{"keys":[{"kty":"OKP","crv":"Ed25519","kid":"k1","alg":"EdDSA","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}]}"#;
 
+/// What the compiler takes for a certificate: it looks at the armour and leaves the rest to Envoy.
+const CERTIFICATE: &str = "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n";
+
 /// What a policy may refer to.
 pub fn files() -> MemoryFiles {
     MemoryFiles::default()
         .with("jwks.json", JWKS)
-        .with("server.pem", "")
+        .with("server.pem", CERTIFICATE)
         .with("server.key", "")
-        .with("ca.pem", "")
+        .with("ca.pem", CERTIFICATE)
 }
 
 /// Where an Envoy would find things.

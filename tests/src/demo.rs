@@ -46,6 +46,7 @@ pub fn run(out: &mut dyn Write, color: bool, ending: Ending) -> Result<Vec<Check
     let mut teller = Teller::new(out, color);
     teller.line("Veilwire demo")?;
     let mut stage = Stage::set_up(&mut teller)?;
+    teller.line("")?;
     Story::tell(&mut stage, &mut teller)?;
     let failed = teller.checks().iter().filter(|check| !check.passed).count();
     let total = teller.checks().len();

@@ -108,7 +108,8 @@ impl fmt::Debug for ResponseHead {
     }
 }
 
-struct Shown<'h>(&'h Headers);
+/// Headers as lines of text.
+pub(crate) struct Shown<'h>(pub(crate) &'h Headers);
 
 impl fmt::Display for Shown<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -395,10 +396,10 @@ mod tests {
             if head.is_none() {
                 head = reader.response(false).unwrap();
             }
-            while head.is_some() {
+            while let Some(known) = &head {
                 match reader.piece().unwrap() {
                     Some(Piece::Data(data)) => body.extend(data),
-                    Some(Piece::End(trailers)) => return (head.unwrap(), body, trailers),
+                    Some(Piece::End(trailers)) => return (known.clone(), body, trailers),
                     None => break,
                 }
             }

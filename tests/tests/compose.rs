@@ -1,5 +1,6 @@
 //! `docker-compose.yml`: what it mounts is there or is written by the command it names, its Envoy configuration is
 //! the one that the compiler writes, Envoy accepts it, and the two services talk to each other as written.
+#![cfg(test)]
 
 use std::io::{BufRead as _, BufReader};
 use std::path::Path;
@@ -40,7 +41,7 @@ impl Service {
             let list = service[name].as_array().unwrap_or_else(|| panic!("no {name}"));
             list.iter().map(|text| text.as_str().unwrap().to_owned()).collect()
         };
-        let mounts = texts("volumes").iter().map(|volume| {
+        let mounts = texts("volumes").into_iter().map(|volume| {
             let parts: Vec<&str> = volume.split(':').collect();
             let [here, there, "ro"] = parts[..] else { panic!("not a read-only mount: {volume}") };
             (here.to_owned(), there.to_owned())
@@ -89,7 +90,8 @@ fn every_mount_is_in_the_repository_or_prepared() {
         }
         for path in service.command.iter().filter(|word| word.starts_with('/')) {
             let here = service.here(path);
-            let prepared = here.strip_prefix(FOLDER).map(|rest| folder.path().join(rest.trim_start_matches('/')));
+            let prepared =
+                here.strip_prefix(FOLDER).map(|rest| folder.path().join(rest.trim_start_matches('/')));
             assert!(prepared.unwrap_or_else(|| repository().join(&here)).exists(), "{name} uses {path}");
         }
     }
@@ -123,8 +125,7 @@ fn ports_and_hosts_are_those_of_the_configuration() {
     assert!(published.starts_with("127.0.0.1:") && published.ends_with(":8443"), "{published}");
 
     let cluster = &config["static_resources"]["clusters"][0];
-    let endpoint =
-        &cluster["load_assignment"]["endpoints"][0]["lb_endpoints"][0]["endpoint"]["address"]["socket_address"];
+    let endpoint = &cluster["load_assignment"]["endpoints"][0]["lb_endpoints"][0]["endpoint"]["address"]["socket_address"];
     let host = endpoint["address"].as_str().unwrap();
     assert!(services().iter().any(|(name, _)| name == host), "no service is called {host}");
     let script = std::fs::read_to_string(repository().join("envoy/docker/upstream.py")).unwrap();

@@ -1,6 +1,6 @@
 //! The corpus on the native engine: whole, and cut every way that `splits` knows.
+#![cfg(test)]
 
-use std::path::Path;
 use std::sync::Arc;
 
 use veilwire_engine::decision;
@@ -13,19 +13,11 @@ use veilwire_policy_compiler::files::MemoryFiles;
 use veilwire_policy_compiler::{Deployment, Source, compile_policy};
 use veilwire_tests::corpus::{self, Case, Direction, Expect, Finding};
 use veilwire_tests::pki::Pki;
+use veilwire_tests::site::{KEYS, POLICY};
 use veilwire_tests::splits;
 
 /// A key nobody has: the corpus needs none to be right, only to be there (RFC 8037 appendix A.2).
-const JWKS: &str = r#"{"keys":[{"kty":"OKP","crv":"Ed25519","kid":"k1","alg":"EdDSA","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwaaPJHURo8"}]}"#;
-
-/// Names in the policy and the harness's names for them.
-const KEYS: [(&str, &str); 5] = [
-    ("server.pem", "edge.pem"),
-    ("server.key", "edge.key"),
-    ("upstream-ca.pem", "backend-ca.pem"),
-    ("envoy-client.pem", "gateway-client.pem"),
-    ("envoy-client.key", "gateway-client.key"),
-];
+const JWKS: &str = r#"{"keys":[{"kty":"OKP","crv":"Ed25519","kid":"k1","alg":"EdDSA","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}]}"#;
 
 struct Native {
     policy: Policy,
@@ -34,14 +26,13 @@ struct Native {
 
 impl Native {
     fn new() -> Self {
-        let text = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("policies/corpus.yaml")).unwrap();
         let pki = Pki::temporary().unwrap();
         let mut files = MemoryFiles::default().with("jwks.json", JWKS);
         for (name, made) in KEYS {
             files = files.with(format!("pki/{name}"), std::fs::read(pki.path(made)).unwrap());
         }
         let deployment = Deployment { files: ".".into(), wasm: "filter.wasm".into() };
-        let source = Source::new("corpus.yaml", text);
+        let source = Source::new("corpus.yaml", POLICY);
         let compiled = compile_policy(&source, &files, &deployment).unwrap_or_else(|refused| {
             panic!("{}", veilwire_policy_compiler::diagnostic::render::human(&source, &refused, false))
         });
@@ -50,7 +41,8 @@ impl Native {
 
     fn plan(&self, case: &Case) -> Arc<MaskPlan> {
         let route = self.model.routes.iter().position(|route| route.name == case.route);
-        let route = RouteId(u16::try_from(route.unwrap_or_else(|| panic!("{}: no such route", case.name))).unwrap());
+        let route =
+            RouteId(u16::try_from(route.unwrap_or_else(|| panic!("{}: no such route", case.name))).unwrap());
         let direction = match case.direction {
             Direction::Request => decision::Direction::Request,
             Direction::Response => decision::Direction::Response,
@@ -91,7 +83,12 @@ impl Native {
                 assert_eq!(&out, expected, "{}, cut at {cuts:?}", case.name);
             }
             Expect::Refused(reason) => {
-                assert_eq!(error.map(MaskError::reason), Some(reason.as_str()), "{}, cut at {cuts:?}", case.name);
+                assert_eq!(
+                    error.map(MaskError::reason),
+                    Some(reason.as_str()),
+                    "{}, cut at {cuts:?}",
+                    case.name
+                );
             }
         }
         findings
@@ -149,10 +146,15 @@ fn every_prefix_leaves_nothing_that_more_input_takes_back() {
     for case in cases() {
         let Expect::Output(expected) = &case.expect else { continue };
         for length in 0..case.input.len() {
-            let mut masker = Masker::new(native.plan(&case), Format::of(case.content_type.as_bytes()).unwrap());
+            let mut masker =
+                Masker::new(native.plan(&case), Format::of(case.content_type.as_bytes()).unwrap());
             let mut out = Vec::new();
             masker.write(&case.input[..length], &mut out).unwrap();
-            assert!(expected.starts_with(&out), "{}: prefix of {length} bytes put out something else", case.name);
+            assert!(
+                expected.starts_with(&out),
+                "{}: prefix of {length} bytes put out something else",
+                case.name
+            );
         }
     }
 }

@@ -1,4 +1,5 @@
 //! The demo's story, told to a buffer: every step, every check.
+#![cfg(test)]
 
 use veilwire_tests::demo::{self, Ending};
 
@@ -12,7 +13,8 @@ fn every_step_of_the_story_is_as_expected() {
     let told = String::from_utf8(out).unwrap();
     let failed: Vec<_> = checks.iter().filter(|check| !check.passed).collect();
     assert!(failed.is_empty(), "{failed:#?}\n{told}");
-    let counts: Vec<usize> = (1..=8).map(|step| checks.iter().filter(|check| check.step == step).count()).collect();
+    let counts: Vec<usize> =
+        (1..=8).map(|step| checks.iter().filter(|check| check.step == step).count()).collect();
     assert_eq!(counts, CHECKS, "{told}");
     assert_eq!(told.matches('✓').count(), checks.len());
     assert!(!told.contains('✗') && !told.contains('\x1b'));

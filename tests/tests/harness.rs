@@ -2,6 +2,7 @@
 //!
 //! What is shown here is what every other test leans on: bytes arrive one by one on both protocols, client
 //! certificates are required and seen, ends and cuts are told apart, refusals of TLS are recognised.
+#![cfg(test)]
 
 use std::fmt::Write as _;
 

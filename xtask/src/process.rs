@@ -72,7 +72,7 @@ pub(crate) fn quiet(label: &str, command: &mut Command, limit: Duration) -> Resu
         label.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).take(60).collect();
     let log = workspace::log_dir()?.join(format!("{slug}.log"));
     let watch = Stopwatch::start();
-    let Some(status) = wait_logged(label, command, &log, limit)? else {
+    let Some(status) = wait_logged(command, &log, limit)? else {
         bail!("{label}: not finished after {} s; log: {}", limit.as_secs(), log.display());
     };
     if !status.success() {
@@ -83,12 +83,7 @@ pub(crate) fn quiet(label: &str, command: &mut Command, limit: Duration) -> Resu
     Ok(())
 }
 
-fn wait_logged(
-    label: &str,
-    command: &mut Command,
-    log: &Path,
-    limit: Duration,
-) -> Result<Option<ExitStatus>> {
+fn wait_logged(command: &mut Command, log: &Path, limit: Duration) -> Result<Option<ExitStatus>> {
     let file = File::create(log).with_context(|| format!("cannot write `{}`", log.display()))?;
     let shown = show(command);
     command.stdin(Stdio::null()).stdout(file.try_clone()?).stderr(file);
@@ -138,8 +133,7 @@ mod tests {
     #[test]
     fn a_step_over_its_limit_is_ended_and_named() {
         let log = std::env::temp_dir().join(format!("xtask-limit-{}.log", std::process::id()));
-        let outcome =
-            wait_logged("s", Command::new("sleep").arg("30"), &log, Duration::from_millis(1)).unwrap();
+        let outcome = wait_logged(Command::new("sleep").arg("30"), &log, Duration::from_millis(1)).unwrap();
         assert!(outcome.is_none());
         std::fs::remove_file(log).unwrap();
     }

@@ -61,7 +61,9 @@ fn runners(envoy: &Path) -> Vec<(&'static str, Command)> {
         list.push(("native and doctests", unit));
     }
     let mut hosted = process::cargo();
-    hosted.args(["test", "--no-fail-fast", "--package", "veilwire-tests", "--features", "wasm-host"]).env("ENVOY_BIN", envoy);
+    hosted
+        .args(["test", "--no-fail-fast", "--package", "veilwire-tests", "--features", "wasm-host"])
+        .env("ENVOY_BIN", envoy);
     list.push(("wasmtime and Envoy", hosted));
     list
 }

@@ -40,12 +40,13 @@ impl Exchange {
         }
         self.audit.request_id = request_id(head.headers);
         match self.admit(head.headers, end, verifier, now) {
-            Ok((Decision::Allow(permit), prepared)) => {
+            Ok((Decision::Allow(permit), prepared, leg)) => {
                 *edits = prepared;
+                self.request = leg;
                 self.allow(permit);
                 Step::Continue
             }
-            Ok((Decision::Hold(request), prepared)) => {
+            Ok((Decision::Hold(request), prepared, leg)) => {
                 let callout = CalloutId(self.next_callout);
                 self.next_callout = self.next_callout.saturating_add(1);
                 let service = request.service();
@@ -58,10 +59,10 @@ impl Exchange {
                         timeout_ms: service.timeout_ms.max(1),
                     },
                 });
-                self.state = State::AwaitApproval(Box::new(Held { request, callout, edits: prepared }));
+                self.state = State::AwaitApproval(Box::new(Held { request, callout, edits: prepared, leg }));
                 Step::Pause
             }
-            Ok((Decision::Deny(denial), _)) | Err(denial) => self.deny(denial),
+            Ok((Decision::Deny(denial), ..)) | Err(denial) => self.deny(denial),
         }
     }
 
@@ -71,7 +72,7 @@ impl Exchange {
         end: bool,
         verifier: &dyn SignatureVerifier,
         now: Timestamp,
-    ) -> Result<(Decision, HeadEdits), Denial> {
+    ) -> Result<(Decision, HeadEdits, Leg), Denial> {
         let deny = Denial::because;
         let transport = self.audit.downstream();
         transport.check_downstream(self.policy.tls()).map_err(|error| deny(Reason::Downstream(error)))?;
@@ -94,28 +95,28 @@ impl Exchange {
         let (route, masks) = match &decision {
             Decision::Allow(permit) => obligations(permit),
             Decision::Hold(request) => request.obligations(),
-            Decision::Deny(_) => return Ok((decision, HeadEdits::default())),
+            Decision::Deny(_) => return Ok((decision, HeadEdits::default(), Leg::Closed)),
         };
         self.audit.routed(&self.policy, route);
         let mut edits = HeadEdits::default();
-        self.prepare_request(headers, end, route, &masks, &mut edits)?;
+        let leg = self.prepare_request(headers, end, route, &masks, &mut edits)?;
         edits.remove(b"authorization");
         edits.set("x-veilwire-decision", b"allow".to_vec());
         edits.set("x-veilwire-subject", identity.header_subject());
         edits.set("x-veilwire-policy", self.policy_label());
         edits.set("x-veilwire-request-id", self.audit.request_id.clone());
-        Ok((decision, edits))
+        Ok((decision, edits, leg))
     }
 
-    /// Chooses what happens to the body, and removes what a changed body would contradict.
+    /// Says what is to happen to the body once there is a permit, and removes what a changed body would contradict.
     fn prepare_request(
-        &mut self,
+        &self,
         headers: &HeaderList,
         end: bool,
         route: RouteId,
         masks: &[MaskId],
         edits: &mut HeadEdits,
-    ) -> Result<(), Denial> {
+    ) -> Result<Leg, Denial> {
         let deny = Denial::because;
         strip_own(headers, edits);
         let plan = |direction| self.policy.plan(masks, route, direction).map_err(|_| deny(Reason::Host));
@@ -130,12 +131,10 @@ impl Exchange {
             edits.remove(b"te");
         }
         let Some(plan) = plan(Direction::Request)? else {
-            self.request = Leg::Pass;
-            return Ok(());
+            return Ok(Leg::Pass);
         };
         if end {
-            self.request = Leg::Ended;
-            return Ok(());
+            return Ok(Leg::Ended);
         }
         check_encoding(headers).map_err(deny)?;
         let format = single(headers, b"content-type")
@@ -145,8 +144,7 @@ impl Exchange {
             edits.remove(name);
         }
         edits.remove(b"content-length");
-        self.request = Leg::Mask(Box::new(Masker::new(plan, format)));
-        Ok(())
+        Ok(Leg::Mask(Box::new(Masker::new(plan, format))))
     }
 
     /// `name@revision`, for headers.

@@ -131,7 +131,7 @@ pub(crate) enum Call {
     Apply,
     Body,
     ReplaceBody,
-    Call,
+    Callout,
     Reply,
     Resume,
     Abort,
@@ -289,7 +289,7 @@ impl Host for FakeHost {
     }
 
     fn call(&mut self, cluster: &str, request: &CalloutRequest) -> Result<u32, HostError> {
-        self.check(Call::Call)?;
+        self.check(Call::Callout)?;
         self.calls.push((cluster.to_owned(), request.clone()));
         Ok(u32::try_from(self.calls.len()).unwrap())
     }

@@ -69,7 +69,10 @@ fn encoded_pieces(piece: &[u8]) -> impl Iterator<Item = Vec<u8>> {
 
 /// Characters of base64 that a piece fixes at every alignment: one of six bits may be lost at either end.
 fn encoded_length(piece: usize) -> usize {
-    (0..3).map(|before| ((before + piece) * 8 / 6).saturating_sub((before * 8).div_ceil(6))).min().unwrap_or_default()
+    (0..3)
+        .map(|before| ((before + piece) * 8 / 6).saturating_sub((before * 8).div_ceil(6)))
+        .min()
+        .unwrap_or_default()
 }
 
 /// The text with every UUID cut out.

@@ -71,7 +71,7 @@ impl<'w> Teller<'w> {
     pub fn step(&mut self, title: &str) -> io::Result<()> {
         self.step += 1;
         let head = self.paint(BOLD, &format!("{}. {title}", self.step));
-        self.line(&format!("\n{head}"))
+        self.line(&head)
     }
 
     /// Does something and tells how it went. `act` answers with what it got and whether that was expected; its error

@@ -57,7 +57,7 @@ impl Stage {
     /// When something is missing or does not start; the error says what to do.
     pub fn set_up(teller: &mut Teller<'_>) -> Result<Self> {
         let wasm = filter_module()?;
-        let binary = envoy::binary().context("the demo needs Envoy; `cargo xtask demo` installs it")?;
+        envoy::binary().context("the demo needs Envoy; `cargo xtask demo` installs it")?;
         let folder = TempDir::new().context("no temporary folder")?;
         teller.note("making keys, certificates and an identity provider")?;
         let issuer = TokenIssuer::shared()?;
@@ -82,7 +82,7 @@ impl Stage {
         let envoy = Envoy::start(&config)?;
         let address = envoy.address(LISTENER)?;
         let size = std::fs::metadata(&wasm)?.len();
-        teller.note(&format!("{} listens on {address} with a filter of {size} bytes", binary.display()))?;
+        teller.note(&format!("Envoy listens on {address}; the filter has {size} bytes"))?;
         teller.note(&format!(
             "the upstream listens on {} and requires client certificates",
             upstream.address()

@@ -47,7 +47,7 @@ pub(super) fn stay(stage: Stage, teller: &mut Teller<'_>) -> Result<()> {
 fn tell(stage: &Stage, teller: &mut Teller<'_>) -> Result<()> {
     let port = stage.address.port();
     let folder = stage.path();
-    let curl = format!("curl --cacert pki/edge-ca.pem --resolve {HOST}:{port}:127.0.0.1");
+    let curl = format!("curl -sS --cacert pki/edge-ca.pem --resolve {HOST}:{port}:127.0.0.1");
     let json = "-H 'content-type: application/json'";
     let url = format!("https://{HOST}:{port}");
     let lines = [
@@ -96,7 +96,10 @@ fn answer(exchange: &mut Exchange, openai: &Recording, anthropic: &Recording) ->
     } else {
         json!({ "object": "chat.completion", "choices": [{ "index": 0, "message": { "role": "assistant", "content": text } }] })
     };
-    exchange.reply(ResponseHead::new(200, &[("content-type", "application/json")]), &[document.to_string().as_bytes()])
+    exchange.reply(
+        ResponseHead::new(200, &[("content-type", "application/json")]),
+        &[document.to_string().as_bytes()],
+    )
 }
 
 fn until_told() -> Result<()> {

@@ -8,7 +8,6 @@ pub(super) enum Status {
     Ok = 0,
     NotFound = 1,
     BadArgument = 2,
-    Empty = 7,
     CasMismatch = 8,
     InternalFailure = 10,
 }

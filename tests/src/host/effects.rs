@@ -1,9 +1,11 @@
 //! What left the filter: the only thing that tests compare.
 
-use crate::wire::Headers;
+use std::fmt;
+
+use crate::wire::{Headers, Shown};
 
 /// What one side of an exchange has received so far.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Clone, Default, PartialEq, Eq)]
 pub struct Sent {
     /// The head, once it was let go.
     pub head: Option<Headers>,
@@ -34,6 +36,20 @@ impl Sent {
     #[must_use]
     pub fn status(&self) -> Option<u16> {
         std::str::from_utf8(self.header(":status")?).ok()?.parse().ok()
+    }
+}
+
+impl fmt::Debug for Sent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.head {
+            Some(head) => write!(f, "head{}", Shown(head))?,
+            None => write!(f, "no head")?,
+        }
+        write!(f, "\nbody in {} pieces: {}", self.pieces.len(), self.body().escape_ascii())?;
+        if let Some(trailers) = &self.trailers {
+            write!(f, "\ntrailers{}", Shown(trailers))?;
+        }
+        write!(f, "\nended: {}, cut: {}", self.ended, self.cut)
     }
 }
 

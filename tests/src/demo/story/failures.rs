@@ -87,7 +87,8 @@ impl Story<'_> {
         };
         let told = format!("{error:#}");
         let mut lines = told.lines().filter(|line| line.contains("veilwire: the policy is refused"));
-        let reason = lines.next().and_then(|line| line.rsplit("veilwire: ").next()).unwrap_or("no reason given");
+        let reason =
+            lines.next().and_then(|line| line.rsplit("veilwire: ").next()).unwrap_or("no reason given");
         let right = reason != "no reason given" && told.contains("ended at once");
         Ok((format!("exit at start: {reason}"), right))
     }

@@ -87,7 +87,7 @@ impl Story<'_> {
 
     /// Returns the request's id.
     fn stream(&mut self, teller: &mut Teller<'_>, stream: Result<Stream>) -> Result<Option<String>> {
-        let relayed = stream.and_then(|stream| Ok((self.play(&stream), stream)));
+        let relayed = stream.map(|stream| (self.play(&stream), stream));
         let (relayed, stream) = match relayed {
             Ok((Ok(relayed), stream)) => (relayed, stream),
             Ok((Err(error), stream)) => {
@@ -270,7 +270,7 @@ fn dropped_signature(sent: &[u8], came: &[u8]) -> bool {
 
 /// The rows around planted values: what the upstream sent, what the caller got.
 fn show_table(teller: &mut Teller<'_>, rows: &[Row]) -> Result<()> {
-    let touched: Vec<bool> = rows.iter().map(|row| is_touched(row)).collect();
+    let touched: Vec<bool> = rows.iter().map(is_touched).collect();
     teller.row("sent by the upstream", "received by the caller")?;
     teller.row(&"─".repeat(44), &"─".repeat(44))?;
     let mut hidden = 0;

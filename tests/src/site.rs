@@ -1,0 +1,154 @@
+//! An installation of the corpus policy: keys, key set, compiled artifact, a real Envoy with the built filter, an upstream
+//! that requires client certificates. Everything ends with the value.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Result, anyhow};
+use tempfile::TempDir;
+use veilwire_policy_compiler::diagnostic::render;
+use veilwire_policy_compiler::files::DiskFiles;
+use veilwire_policy_compiler::{Compiled, Deployment, Source, compile_policy};
+
+use crate::client::{ALPN_HTTP1, ALPN_HTTP2, Http1Client, Http2Client};
+use crate::deadline::unix_seconds;
+use crate::demo::kit::{filter_module, on_free_ports, replace_once};
+use crate::envoy::{AccessLog, Envoy};
+use crate::pki::Pki;
+use crate::token::{Algorithm, Claims, TokenIssuer};
+use crate::upstream::Upstream;
+use crate::wire::{RequestHead, headers};
+
+/// Names in the policy and the harness's names for them.
+pub const KEYS: [(&str, &str); 5] = [
+    ("server.pem", "edge.pem"),
+    ("server.key", "edge.key"),
+    ("upstream-ca.pem", "backend-ca.pem"),
+    ("envoy-client.pem", "gateway-client.pem"),
+    ("envoy-client.key", "gateway-client.key"),
+];
+
+/// The policy of the corpus.
+pub const POLICY: &str = include_str!("../policies/corpus.yaml");
+
+/// A running installation.
+#[derive(Debug)]
+pub struct Site {
+    /// Envoy with the filter.
+    pub envoy: Envoy,
+    /// The upstream.
+    pub upstream: Upstream,
+    /// What Envoy tells afterwards.
+    pub access_log: AccessLog,
+    /// The files.
+    pub kit: Kit,
+}
+
+/// The files of an installation, without anything running.
+#[derive(Debug)]
+pub struct Kit {
+    /// Certificates and keys.
+    pub pki: Pki,
+    /// What the policy compiled to.
+    pub compiled: Compiled,
+    /// The Envoy configuration, on free ports.
+    pub config: PathBuf,
+    folder: TempDir,
+}
+
+impl Kit {
+    /// Writes the files for an upstream on this port.
+    ///
+    /// # Errors
+    /// When the filter was not built, or the policy does not compile.
+    pub fn new(upstream_port: impl FnOnce(&Pki) -> Result<u16>) -> Result<Self> {
+        let folder = TempDir::new()?;
+        let pki = Pki::create(&folder.path().join("pki"))?;
+        for (name, made) in KEYS {
+            fs::copy(pki.path(made), pki.path(name))?;
+        }
+        fs::write(folder.path().join("jwks.json"), TokenIssuer::shared()?.jwks()?.to_string())?;
+        let port = upstream_port(&pki)?;
+        let policy =
+            replace_once(POLICY, "host: localhost, port: 9443", &format!("host: 127.0.0.1, port: {port}"))?;
+        let source = Source::new("corpus.yaml", policy);
+        let deployment = Deployment {
+            files: folder.path().display().to_string(),
+            wasm: filter_module()?.display().to_string(),
+        };
+        let compiled =
+            compile_policy(&source, &DiskFiles::new(folder.path()), &deployment).map_err(|refused| {
+                anyhow!("the policy does not compile:\n{}", render::human(&source, &refused, false))
+            })?;
+        let config = folder.path().join("envoy.yaml");
+        fs::write(&config, on_free_ports(&compiled.envoy_yaml)?)?;
+        Ok(Self { pki, compiled, config, folder })
+    }
+
+    /// Folder of the files.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+}
+
+impl Site {
+    /// Starts everything.
+    ///
+    /// # Errors
+    /// As [`Kit::new`], or when Envoy does not start.
+    pub fn start() -> Result<Self> {
+        let mut upstream = None;
+        let kit = Kit::new(|pki| Ok(upstream.insert(Upstream::start(pki)?).port()))?;
+        let upstream = upstream.ok_or_else(|| anyhow!("no upstream"))?;
+        let envoy = Envoy::start(&kit.config)?;
+        let access_log = AccessLog::new(kit.folder().join("access.log"));
+        Ok(Self { envoy, upstream, access_log, kit })
+    }
+
+    /// A new HTTP/1.1 connection.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub fn http1(&self) -> Result<Http1Client> {
+        let config = self.kit.pki.client_config(&[ALPN_HTTP1], None, rustls::ALL_VERSIONS)?;
+        Http1Client::connect(self.envoy.address("veilwire")?, config)
+    }
+
+    /// A new HTTP/2 connection.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub fn http2(&self) -> Result<Http2Client> {
+        let config = self.kit.pki.client_config(&[ALPN_HTTP2], None, rustls::ALL_VERSIONS)?;
+        Http2Client::connect(self.envoy.address("veilwire")?, config)
+    }
+
+    /// The head of a POST by an allowed agent.
+    ///
+    /// # Errors
+    /// When no token can be made.
+    pub fn post(&self, route: &str, content_type: &str) -> Result<RequestHead> {
+        let claims =
+            Claims::new("https://idp.test", "gateway", "agent-7", unix_seconds()?).groups(&["agents"]);
+        let token = TokenIssuer::shared()?.mint(Algorithm::Es256, &claims)?;
+        let mut head = RequestHead::new("POST", path(route)?, &[("content-type", content_type)]);
+        head.authority = "llm.test".to_owned();
+        head.headers.extend(headers(&[("authorization", &format!("Bearer {token}"))]));
+        Ok(head)
+    }
+}
+
+/// Path of a route of the corpus policy.
+///
+/// # Errors
+/// When there is no such route.
+pub fn path(route: &str) -> Result<&'static str> {
+    Ok(match route {
+        "json" => "/json",
+        "chat" => "/v1/chat/completions",
+        "messages" => "/v1/messages",
+        "strict" => "/strict/v1/messages",
+        other => return Err(anyhow!("no route `{other}`")),
+    })
+}

@@ -202,7 +202,7 @@ fn check_all(cuts: impl Fn(&Case) -> Vec<Vec<usize>>) {
             }
         }
     }
-    let shown: Vec<&String> = failures.iter().take(10).collect();
+    let shown: Vec<&String> = failures.iter().take(5).collect();
     assert!(failures.is_empty(), "{} runs failed, the first:\n{shown:#?}", failures.len());
 }
 

@@ -106,6 +106,8 @@ impl Exchange {
     /// # Errors
     /// When the module traps.
     pub fn response_head(self, vm: &mut Vm, head: Headers, end: bool) -> Result<()> {
+        // How Envoy tells an upstream's answer from one of its own.
+        self.set_property(vm, &["response", "code_details"], b"via_upstream")?;
         self.head(vm, Side::Response, head, end)
     }
 
@@ -361,6 +363,7 @@ impl Exchange {
             stream.response.send_reply(&reply);
             return Ok(());
         }
+        self.set_property(vm, &["response", "code_details"], &reply.details)?;
         self.head(vm, Side::Response, reply_head(&reply), reply.body.is_empty())?;
         if !reply.body.is_empty() && self.is_open(vm, Side::Response)? {
             self.body(vm, Side::Response, &reply.body, true)?;

@@ -3,9 +3,10 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
+use serde::de::IgnoredAny;
 use veilwire_engine::format::Format;
 use veilwire_fuzz::input::Input;
-use veilwire_fuzz::masking::{Case, check_still_valid, run};
+use veilwire_fuzz::masking::{Case, run};
 use veilwire_fuzz::sse::events;
 
 fuzz_target!(|data: &[u8]| {
@@ -13,7 +14,6 @@ fuzz_target!(|data: &[u8]| {
     let case = Case::choose(input.byte());
     let body = input.rest();
     let outcome = run(&case.plan, Format::Sse, [body]);
-    check_still_valid(&case, Format::Sse, &outcome);
     let Ok(findings) = &outcome.result else { return };
     let (before, after) = (events(body), events(&outcome.out));
     if case.plain {
@@ -22,6 +22,9 @@ fuzz_target!(|data: &[u8]| {
             assert!(body.starts_with(&outcome.out), "a stream without findings was changed");
         }
         assert_eq!(before.len(), after.len(), "another number of events");
+        for (before, after) in before.iter().zip(&after) {
+            assert!(!is_json(&before.data) || is_json(&after.data), "a masked event is no longer JSON");
+        }
     }
     // With channels an event may be added before one closes; it repeats the id that is current.
     let ids = |list: &[veilwire_fuzz::sse::Event]| {
@@ -31,3 +34,7 @@ fuzz_target!(|data: &[u8]| {
     };
     assert_eq!(ids(&before), ids(&after), "other ids");
 });
+
+fn is_json(data: &[u8]) -> bool {
+    serde_json::from_slice::<IgnoredAny>(data).is_ok()
+}

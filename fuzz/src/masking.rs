@@ -114,12 +114,13 @@ fn same(whole: &Outcome, other: &Outcome, how: &str) {
     }
 }
 
-/// Masked bytes are a body of the same format: they may not be refused as malformed.
-pub fn check_still_valid(case: &Case, format: Format, outcome: &Outcome) {
+/// Masked JSON is JSON: it may not be refused as malformed. Not so the text events of a stream: a text that is nothing
+/// but a placeholder begins like an array.
+pub fn check_still_json(case: &Case, outcome: &Outcome) {
     if !outcome.accepted() {
         return;
     }
-    let again = run(&case.plan, format, [outcome.out.as_slice()]);
+    let again = run(&case.plan, Format::Json, [outcome.out.as_slice()]);
     let malformed = [MaskError::InvalidJson, MaskError::Truncated, MaskError::TooDeep];
     assert!(!again.result.is_err_and(|error| malformed.contains(&error)), "the output is malformed");
 }

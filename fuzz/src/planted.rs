@@ -1,7 +1,7 @@
 //! Values that must never be put out, and the search for their pieces.
 
-/// One value for each detector family, by the control character that stands for it in an input. Control characters
-/// are never valid inside JSON, so they are free for this.
+/// Values of every detector family, by the control character that stands for each in an input: control characters are
+/// never valid inside JSON, so they are free for this. Without blanks, which would cut them apart outside strings.
 const VALUES: [(u8, &str); 6] = [
     (0x01, "ada.lovelace@example.com"),
     (0x02, "4111111111111111"),

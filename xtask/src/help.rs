@@ -75,10 +75,11 @@ measured (default 15). With --native: the criterion benchmarks of the engine.
 ";
 
 const CI: &str = "\
-cargo xtask ci
+cargo xtask ci [--only STEP]
 
 Format, lints (host and wasm), documentation, dependency rules, licences and sources, the filter module, every
 test, tidy, 20 seconds of each fuzz target. Each step is timed; the table and `N passed, N failed` close it.
+With --only, just the steps whose name begins with STEP.
 ";
 
 const TIDY: &str = "\

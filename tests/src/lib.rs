@@ -1,7 +1,7 @@
 //! Harness of the tests that run the finished filter module.
 //!
 //! It starts real programs and real peers on the loopback interface ([`envoy`], [`upstream`], [`client`]),
-//! makes their keys ([`pki`], [`token`]), runs the module alone in wasmtime with a scripted host ([`host`]), and
+//! makes their keys ([`pki`], [`token`]), runs the module alone in wasmtime with a scripted host (`host`), and
 //! loads the cases that all runners share ([`corpus`]).
 //!
 //! Guarantees: every wait is bounded and its error says what the other side said last; no port, file name or

@@ -70,7 +70,11 @@ impl Report {
                 figures.throughput_vs_copy.median,
             );
         }
-        println!("\nThe masker alone, native, MB of input for each second of CPU time; median (spread)");
+        if self.native.is_empty() {
+            println!("\nThe masker alone: not measured in a debug build");
+        } else {
+            println!("\nThe masker alone, native, MB of input for each second of CPU time; median (spread)");
+        }
         for (name, series) in &self.native {
             let middle = Middle::of(series);
             println!("{name:<10} {:>10.0} ({:.0})", middle.median, middle.spread);

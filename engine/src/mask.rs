@@ -24,6 +24,7 @@ pub mod detector;
 mod document;
 mod event;
 mod finding;
+mod framer;
 mod instances;
 mod keys;
 mod long;
@@ -40,22 +41,16 @@ pub use finding::{Finding, Findings, What};
 pub use plan::{InvalidPlan, MaskPlan};
 
 use crate::format::Format;
-use body::JsonBody;
+use framer::{Framer, Run, framer};
 use std::sync::Arc;
-use stream::EventStream;
 
 /// Rewrites one body: bytes in, bytes that may leave out.
 pub struct Masker {
     plan: Arc<MaskPlan>,
-    body: Body,
+    // SECURITY: what holds text has no `Debug`; a masker prints sizes only.
+    framer: Box<dyn Framer>,
     findings: Findings,
     failed: Option<MaskError>,
-}
-
-// SECURITY: what holds text has no `Debug`; a masker prints sizes only.
-enum Body {
-    Json(Box<JsonBody>),
-    Events(Box<EventStream>),
 }
 
 /// What a whole body came to.
@@ -124,11 +119,8 @@ impl Masker {
     /// A masker for one body.
     #[must_use]
     pub fn new(plan: Arc<MaskPlan>, format: Format) -> Masker {
-        let body = match format {
-            Format::Json => Body::Json(Box::new(JsonBody::new(&plan))),
-            Format::Sse => Body::Events(Box::new(EventStream::new(&plan))),
-        };
-        Masker { plan, body, findings: Findings::default(), failed: None }
+        let framer = framer(format, &plan);
+        Masker { plan, framer, findings: Findings::default(), failed: None }
     }
 
     /// Takes the next bytes; appends to `out` what may leave now.
@@ -140,10 +132,8 @@ impl Masker {
         if let Some(error) = self.failed {
             return Err(error);
         }
-        let done = match &mut self.body {
-            Body::Json(body) => body.write(&self.plan, &mut self.findings, chunk, out),
-            Body::Events(stream) => stream.write(&self.plan, &mut self.findings, chunk, out),
-        };
+        let mut run = Run { plan: &self.plan, findings: &mut self.findings, out };
+        let done = self.framer.write(chunk, &mut run);
         self.failed = done.err();
         done
     }
@@ -166,11 +156,7 @@ impl Masker {
         if let Some(error) = self.failed {
             return Err(error);
         }
-        match &mut self.body {
-            Body::Json(body) => body.end(&self.plan, &mut self.findings, out)?,
-            // What is not complete is a cut: it is dropped.
-            Body::Events(_) => {}
-        }
+        self.framer.end(&mut Run { plan: &self.plan, findings: &mut self.findings, out })?;
         Ok(MaskSummary { findings: self.findings })
     }
 
@@ -183,30 +169,21 @@ impl Masker {
     /// Bytes and state that are held now, in bytes.
     #[must_use]
     pub fn held(&self) -> usize {
-        match &self.body {
-            Body::Json(body) => body.held(),
-            Body::Events(stream) => stream.held(),
-        }
+        self.framer.held()
     }
 
     /// What stands for a whole document whose end is not known yet: a number at the top level, as it is, or `null` where it
     /// would be masked. A host that may never get another chance to write writes it back; the next write supersedes it.
     #[must_use]
     pub fn ambiguous_tail(&self) -> &[u8] {
-        match &self.body {
-            Body::Json(body) if self.failed.is_none() => body.ambiguous_tail(),
-            _ => &[],
-        }
+        if self.failed.is_none() { self.framer.ambiguous_tail() } else { &[] }
     }
 
     /// The event that tells a client of this content about a refusal in mid-stream; none where it would end up inside
     /// an event that was written in part.
     #[must_use]
     pub fn error_event(&self) -> Option<&[u8]> {
-        match &self.body {
-            Body::Events(stream) if !stream.is_inside_event() => self.plan.error_event(),
-            _ => None,
-        }
+        if self.framer.is_between_events() { self.plan.error_event() } else { None }
     }
 }
 

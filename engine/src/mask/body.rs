@@ -6,7 +6,7 @@
 use super::MaskError;
 use super::channel::Flow;
 use super::document::{Document, Writer};
-use super::finding::Findings;
+use super::framer::{Framer, Run};
 use super::plan::MaskPlan;
 use super::text::Sink;
 use crate::format::json::{Follow, Stop, Walker};
@@ -27,15 +27,12 @@ impl JsonBody {
         let walker = Walker::new(StateId::ROOT, plan.json_depth(), follow);
         JsonBody { walker, document: Document::default(), hidden: false }
     }
+}
 
-    pub(crate) fn write(
-        &mut self,
-        plan: &MaskPlan,
-        findings: &mut Findings,
-        chunk: &[u8],
-        out: &mut Vec<u8>,
-    ) -> Result<(), MaskError> {
-        let mut sink = Sink::new(plan, out, findings, plan.state_limit());
+impl Framer for JsonBody {
+    fn write(&mut self, chunk: &[u8], run: &mut Run<'_>) -> Result<(), MaskError> {
+        let plan = run.plan;
+        let mut sink = Sink::new(plan, run.out, run.findings, plan.state_limit());
         let mut writer =
             Writer { document: &mut self.document, sink: &mut sink, base: None, flow: Flow::None };
         self.walker.run(chunk, plan.paths(), &mut writer).map_err(refusal)?;
@@ -46,17 +43,12 @@ impl JsonBody {
         Ok(())
     }
 
-    pub(crate) fn end(
-        &mut self,
-        plan: &MaskPlan,
-        findings: &mut Findings,
-        out: &mut Vec<u8>,
-    ) -> Result<(), MaskError> {
+    fn end(&mut self, run: &mut Run<'_>) -> Result<(), MaskError> {
         if self.walker.is_untouched() {
             // An empty body is no document, and nothing to inspect.
             return Ok(());
         }
-        let mut sink = Sink::new(plan, out, findings, plan.state_limit());
+        let mut sink = Sink::new(run.plan, run.out, run.findings, run.plan.state_limit());
         let mut writer =
             Writer { document: &mut self.document, sink: &mut sink, base: None, flow: Flow::None };
         match self.walker.end(&mut writer) {
@@ -65,8 +57,8 @@ impl JsonBody {
         }
     }
 
-    /// What stands for a number that may go on. SECURITY: never the digits of one that would be masked.
-    pub(crate) fn ambiguous_tail(&self) -> &[u8] {
+    /// SECURITY: never the digits of a number that would be masked.
+    fn ambiguous_tail(&self) -> &[u8] {
         match (self.walker.is_open_number(), self.hidden) {
             (false, _) => &[],
             (true, false) => self.document.scalar.raw(),
@@ -74,7 +66,7 @@ impl JsonBody {
         }
     }
 
-    pub(crate) fn held(&self) -> usize {
+    fn held(&self) -> usize {
         self.walker.held() + self.document.held()
     }
 }

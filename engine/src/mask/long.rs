@@ -7,9 +7,9 @@
 use super::MaskError;
 use super::channel::Binding;
 use super::event::{EventWriter, Payload};
+use super::framer::Run;
 use super::instances::Instances;
 use super::plan::MaskPlan;
-use super::stream::Run;
 use super::text::Sink;
 use crate::format::sse::{Field, Found, Line, lines};
 use memchr::memchr;

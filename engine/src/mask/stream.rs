@@ -7,7 +7,7 @@
 use super::MaskError;
 use super::channel::Flow;
 use super::event::{EventWriter, Payload};
-use super::finding::Findings;
+use super::framer::{Framer, Run};
 use super::instances::Instances;
 use super::long::LongEvent;
 use super::plan::MaskPlan;
@@ -28,13 +28,6 @@ pub(crate) struct EventStream {
     instances: Instances,
 }
 
-/// What a write works with.
-pub(crate) struct Run<'r> {
-    pub(crate) plan: &'r MaskPlan,
-    pub(crate) findings: &'r mut Findings,
-    pub(crate) out: &'r mut Vec<u8>,
-}
-
 const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
 
 impl EventStream {
@@ -49,14 +42,7 @@ impl EventStream {
         }
     }
 
-    pub(crate) fn write(
-        &mut self,
-        plan: &MaskPlan,
-        findings: &mut Findings,
-        chunk: &[u8],
-        out: &mut Vec<u8>,
-    ) -> Result<(), MaskError> {
-        let mut run = Run { plan, findings, out };
+    fn write_chunk(&mut self, chunk: &[u8], run: &mut Run<'_>) -> Result<(), MaskError> {
         let chunk = self.take_mark(chunk, run.out);
         // What is before `start` is written or held, what is before `at` was looked at.
         let (mut start, mut at) = (0, 0);
@@ -66,7 +52,7 @@ impl EventStream {
             at += taken;
             if self.long.is_none() {
                 let fresh = chunk.get(start..at).unwrap_or_default();
-                let room = self.instances.room(plan);
+                let room = self.instances.room(run.plan);
                 if self.block.len() + fresh.len() <= room {
                     let complete = match found {
                         Found::Nothing => false,
@@ -74,32 +60,21 @@ impl EventStream {
                         Found::Line { blank } => blank || is_comment(&self.block, fresh),
                     };
                     if complete {
-                        self.take_block(fresh, &mut run)?;
+                        self.take_block(fresh, run)?;
                         start = at;
                     }
                     continue;
                 }
                 // As much as fits is the head, wherever the chunks end.
                 let head = room.saturating_sub(self.block.len());
-                start += self.begin_long(fresh.get(..head).unwrap_or_default(), &mut run)?;
+                start += self.begin_long(fresh.get(..head).unwrap_or_default(), run)?;
             }
             let bytes = chunk.get(start.max(from)..at).unwrap_or_default();
-            self.write_long(bytes, found, &mut run)?;
+            self.write_long(bytes, found, run)?;
             start = at;
         }
         self.block.extend_from_slice(chunk.get(start..).unwrap_or_default());
         Ok(())
-    }
-
-    /// Was a part of an event written and the rest not?
-    pub(crate) fn is_inside_event(&self) -> bool {
-        self.long.is_some()
-    }
-
-    /// Bytes of text and state that are held.
-    pub(crate) fn held(&self) -> usize {
-        let long = self.long.as_ref().map_or(0, LongEvent::held);
-        self.instances.held() + self.block.len() + self.writer.held() + long
     }
 
     /// Passes the byte order mark.
@@ -214,6 +189,26 @@ impl EventStream {
             run.out.push(b'\n');
         }
         Ok(())
+    }
+}
+
+impl Framer for EventStream {
+    fn write(&mut self, chunk: &[u8], run: &mut Run<'_>) -> Result<(), MaskError> {
+        self.write_chunk(chunk, run)
+    }
+
+    /// What is not complete is a cut: it is dropped.
+    fn end(&mut self, _run: &mut Run<'_>) -> Result<(), MaskError> {
+        Ok(())
+    }
+
+    fn is_between_events(&self) -> bool {
+        self.long.is_none()
+    }
+
+    fn held(&self) -> usize {
+        let long = self.long.as_ref().map_or(0, LongEvent::held);
+        self.instances.held() + self.block.len() + self.writer.held() + long
     }
 }
 

@@ -65,6 +65,8 @@ fn an_allowed_exchange_is_masked_both_ways_and_told_once() {
     assert_eq!(audit["caller"]["subject"], "agent-7");
     assert_eq!(audit["caller"]["groups"][0], "agents");
     assert_eq!(audit["tls"]["upstream"]["version"], "TLSv1.3");
+    assert!(audit["tls"]["downstream"]["mtls"].is_boolean());
+    assert_eq!(audit["tls"]["upstream"].get("mtls"), None, "nothing is said of what the host does not tell");
     for side in ["request", "response"] {
         assert_eq!(audit[side]["findings"][0]["mask"], "baseline", "{side}");
         assert_eq!(audit[side]["findings"][0]["detector"], "pii.email");

@@ -153,8 +153,8 @@ impl EventWriter {
             return Ok(());
         }
         self.in_text = self.payload == Payload::Text;
-        sink.out.extend_from_slice(name);
-        Ok(())
+        self.beside(sink, name);
+        sink.fits(self.document.scalar.held())
     }
 
     /// A part of the value of a data line.
@@ -193,7 +193,7 @@ impl EventWriter {
                 let mut writer = Writer { document, sink: &mut *sink, base: None, flow: flow.reborrow() };
                 // A line end is a blank of the document, but not a part of any value that may be dropped.
                 walker.cell(b"", b"\n", paths, &mut writer).map_err(refusal)?;
-                sink.out.extend_from_slice(end);
+                self.beside(sink, end);
             }
             Payload::Text => self.gap.extend_from_slice(end),
             Payload::None | Payload::Done => sink.out.extend_from_slice(end),
@@ -203,19 +203,25 @@ impl EventWriter {
 
     /// The LF of a line end whose CR was written.
     pub(crate) fn late_feed(&mut self, feed: &[u8], sink: &mut Sink<'_>) {
-        if self.in_text { self.gap.extend_from_slice(feed) } else { sink.out.extend_from_slice(feed) }
+        if self.in_text { self.gap.extend_from_slice(feed) } else { self.beside(sink, feed) }
     }
 
     /// A line that is no data.
     pub(crate) fn line(&mut self, line: Line<'_>, sink: &mut Sink<'_>) -> Result<(), MaskError> {
-        if !self.in_text {
+        if !self.in_text && !self.document.scalar.has_ended() {
             return self.scan_line(line, sink);
         }
-        std::mem::swap(sink.out, &mut self.gap);
-        let scanned = self.scan_line(line, sink);
-        std::mem::swap(sink.out, &mut self.gap);
-        scanned?;
-        sink.fits(self.gap.len())
+        let mut scanned = Vec::new();
+        std::mem::swap(sink.out, &mut scanned);
+        let done = self.scan_line(line, sink);
+        std::mem::swap(sink.out, &mut scanned);
+        done?;
+        if self.in_text {
+            self.gap.append(&mut scanned);
+            return sink.fits(self.gap.len());
+        }
+        self.beside(sink, &scanned);
+        sink.fits(self.document.scalar.held())
     }
 
     /// The end of the data.
@@ -224,7 +230,9 @@ impl EventWriter {
             Payload::Json => {
                 let EventWriter { walker, document, .. } = self;
                 let mut writer = Writer { document, sink, base: None, flow: flow.reborrow() };
-                walker.end(&mut writer).map_err(refusal)
+                walker.end(&mut writer).map_err(refusal)?;
+                writer.settle();
+                Ok(())
             }
             Payload::Text => {
                 self.in_text = false;
@@ -233,6 +241,14 @@ impl EventWriter {
                 Ok(())
             }
             Payload::None | Payload::Done => Ok(()),
+        }
+    }
+
+    /// Writes what stands beside the data: at once, or with the scalar that waits before it.
+    fn beside(&mut self, sink: &mut Sink<'_>, bytes: &[u8]) {
+        match self.document.scalar.behind() {
+            Some(behind) => behind.extend_from_slice(bytes),
+            None => sink.out.extend_from_slice(bytes),
         }
     }
 

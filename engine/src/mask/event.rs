@@ -1,32 +1,17 @@
 //! One event, written line by line.
 
 use super::MaskError;
-use super::body::refusal;
 use super::channel::Flow;
-use super::document::{Document, Writer};
+use super::frames::{FrameDocument, Frames, Payload};
 use super::plan::MaskPlan;
-use super::survey::{Survey, Surveyor};
+use super::survey::Survey;
 use super::text::{Location, Sink, TextUnit};
-use crate::format::json::{Follow, Walker, is_blank};
-use crate::format::paths::StateId;
+use crate::format::json::is_blank;
 use crate::format::sse::{Field, Line, lines};
-
-/// What the data of an event is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Payload {
-    None,
-    /// The end of all channels, such as `[DONE]`.
-    Done,
-    Json,
-    Text,
-}
 
 /// Writes events; keeps nothing between them but memory.
 pub(crate) struct EventWriter {
-    /// Goes ahead.
-    scout: Walker,
-    walker: Walker,
-    document: Document,
+    document: FrameDocument,
     /// Comments, names, ids.
     unit: TextUnit,
     /// Data that is no JSON, over all its lines.
@@ -40,11 +25,8 @@ pub(crate) struct EventWriter {
 
 impl EventWriter {
     pub(crate) fn new(plan: &MaskPlan) -> EventWriter {
-        let walker = || Walker::new(StateId::ROOT, plan.json_depth(), Follow::Nothing);
         EventWriter {
-            scout: walker(),
-            walker: walker(),
-            document: Document::default(),
+            document: FrameDocument::new(plan),
             unit: TextUnit::default(),
             text: TextUnit::default(),
             in_text: false,
@@ -55,43 +37,12 @@ impl EventWriter {
 
     /// Bytes of text and state that are held.
     pub(crate) fn held(&self) -> usize {
-        let walkers = self.scout.held() + self.walker.held();
-        walkers + self.document.held() + self.unit.held() + self.text.held() + self.gap.len()
-    }
-
-    /// What the data of a block is: JSON if it begins like an object or array, or is one JSON string.
-    pub(crate) fn payload(&mut self, block: &[u8], plan: &MaskPlan) -> Payload {
-        let mut values = data(block);
-        let Some(first) = values.next() else { return Payload::None };
-        if values.next().is_none() && plan.is_done(first) {
-            return Payload::Done;
-        }
-        match data(block).flatten().find(|&&byte| !is_blank(byte)) {
-            None => Payload::None,
-            Some(b'{' | b'[') => Payload::Json,
-            Some(b'"') if self.survey(block, &mut Survey::default(), plan).is_ok() => Payload::Json,
-            Some(_) => Payload::Text,
-        }
-    }
-
-    /// Walks the data of a block without writing it.
-    pub(crate) fn survey(
-        &mut self,
-        block: &[u8],
-        survey: &mut Survey,
-        plan: &MaskPlan,
-    ) -> Result<(), MaskError> {
-        self.scout.reset(StateId::ROOT);
-        for value in data(block) {
-            self.survey_part(value, survey, plan)?;
-            self.survey_part(b"\n", survey, plan)?;
-        }
-        self.scout.end(&mut Surveyor { survey, plan }).map_err(refusal)
+        self.document.held() + self.unit.held() + self.text.held() + self.gap.len()
     }
 
     /// Before data that is walked part by part.
     pub(crate) fn begin_survey(&mut self) {
-        self.scout.reset(StateId::ROOT);
+        self.document.begin_survey();
     }
 
     /// Walks a part of the data.
@@ -101,42 +52,12 @@ impl EventWriter {
         survey: &mut Survey,
         plan: &MaskPlan,
     ) -> Result<(), MaskError> {
-        self.scout.run(part, plan.paths(), &mut Surveyor { survey, plan }).map_err(refusal)
-    }
-
-    /// Writes a block. A copy has only the fields that readers dispatch on.
-    pub(crate) fn write(
-        &mut self,
-        block: &[u8],
-        payload: Payload,
-        mut flow: Flow<'_>,
-        sink: &mut Sink<'_>,
-    ) -> Result<(), MaskError> {
-        self.begin(payload);
-        for line in lines(block) {
-            let (field, at) = line.field();
-            match field {
-                Field::Data => {
-                    let (name, value) = line.split(at);
-                    self.data_start(name, sink)?;
-                    self.data_part(value, &mut flow, sink)?;
-                    self.data_end(line.end, &mut flow, sink)?;
-                }
-                Field::Blank => {
-                    self.finish(&mut flow, sink)?;
-                    sink.out.extend_from_slice(line.end);
-                }
-                Field::Comment | Field::Id | Field::Retry | Field::Other if flow.is_copy() => {}
-                _ => self.line(line, sink)?,
-            }
-        }
-        Ok(())
+        self.document.survey_part(part, survey, plan)
     }
 
     /// Before a block whose data is of this kind.
     pub(crate) fn begin(&mut self, payload: Payload) {
-        self.walker.reset(StateId::ROOT);
-        self.document.reset();
+        self.document.begin();
         self.unit.clear();
         self.text.clear();
         self.gap.clear();
@@ -165,12 +86,7 @@ impl EventWriter {
         sink: &mut Sink<'_>,
     ) -> Result<(), MaskError> {
         match self.payload {
-            Payload::Json => {
-                let EventWriter { walker, document, .. } = self;
-                let paths = sink.plan.paths();
-                let mut writer = Writer { document, sink, base: None, flow: flow.reborrow() };
-                walker.run(part, paths, &mut writer).map_err(refusal)
-            }
+            Payload::Json => self.document.write_part(part, flow, sink),
             Payload::Text => self.text.literal(part, sink, at_line("sse.data")),
             Payload::None | Payload::Done => {
                 sink.out.extend_from_slice(part);
@@ -188,11 +104,7 @@ impl EventWriter {
     ) -> Result<(), MaskError> {
         match self.payload {
             Payload::Json => {
-                let EventWriter { walker, document, .. } = self;
-                let paths = sink.plan.paths();
-                let mut writer = Writer { document, sink: &mut *sink, base: None, flow: flow.reborrow() };
-                // A line end is a blank of the document, but not a part of any value that may be dropped.
-                walker.cell(b"", b"\n", paths, &mut writer).map_err(refusal)?;
+                self.document.skip_line_end(flow, sink)?;
                 sink.out.extend_from_slice(end);
             }
             Payload::Text => self.gap.extend_from_slice(end),
@@ -221,11 +133,7 @@ impl EventWriter {
     /// The end of the data.
     pub(crate) fn finish(&mut self, flow: &mut Flow<'_>, sink: &mut Sink<'_>) -> Result<(), MaskError> {
         match self.payload {
-            Payload::Json => {
-                let EventWriter { walker, document, .. } = self;
-                let mut writer = Writer { document, sink, base: None, flow: flow.reborrow() };
-                walker.end(&mut writer).map_err(refusal)
-            }
+            Payload::Json => self.document.finish(flow, sink),
             Payload::Text => {
                 self.in_text = false;
                 self.text.finish(sink, at_line("sse.data"))?;
@@ -254,6 +162,78 @@ impl EventWriter {
         sink.out.extend_from_slice(line.end);
         // SECURITY: clients send the id back (`Last-Event-ID`); a changed one would resume elsewhere.
         if field == Field::Id && sink.replaced > before { Err(MaskError::EventId) } else { Ok(()) }
+    }
+}
+
+impl Frames for EventWriter {
+    /// What the data of a block is: JSON if it begins like an object or array, or is one JSON string.
+    fn payload(&mut self, block: &[u8], plan: &MaskPlan) -> Payload {
+        let mut values = data(block);
+        let Some(first) = values.next() else { return Payload::None };
+        if values.next().is_none() && plan.is_done(first) {
+            return Payload::Done;
+        }
+        match data(block).flatten().find(|&&byte| !is_blank(byte)) {
+            None => Payload::None,
+            Some(b'{' | b'[') => Payload::Json,
+            Some(b'"') if self.survey(block, &mut Survey::default(), plan).is_ok() => Payload::Json,
+            Some(_) => Payload::Text,
+        }
+    }
+
+    /// Walks the data of a block without writing it.
+    fn survey(&mut self, block: &[u8], survey: &mut Survey, plan: &MaskPlan) -> Result<(), MaskError> {
+        self.document.begin_survey();
+        for value in data(block) {
+            self.document.survey_part(value, survey, plan)?;
+            self.document.survey_part(b"\n", survey, plan)?;
+        }
+        self.document.end_survey(survey, plan)
+    }
+
+    /// Writes a block. A copy has only the fields that readers dispatch on.
+    fn write(
+        &mut self,
+        block: &[u8],
+        payload: Payload,
+        mut flow: Flow<'_>,
+        sink: &mut Sink<'_>,
+    ) -> Result<(), MaskError> {
+        self.begin(payload);
+        for line in lines(block) {
+            let (field, at) = line.field();
+            match field {
+                Field::Data => {
+                    let (name, value) = line.split(at);
+                    self.data_start(name, sink)?;
+                    self.data_part(value, &mut flow, sink)?;
+                    self.data_end(line.end, &mut flow, sink)?;
+                }
+                Field::Blank => {
+                    self.finish(&mut flow, sink)?;
+                    sink.out.extend_from_slice(line.end);
+                }
+                Field::Comment | Field::Id | Field::Retry | Field::Other if flow.is_copy() => {}
+                _ => self.line(line, sink)?,
+            }
+        }
+        if flow.is_copy() && block.ends_with(b"\r\n\r") {
+            // The LF of the last line end came after the event was taken.
+            sink.out.push(b'\n');
+        }
+        Ok(())
+    }
+
+    fn write_own(&mut self, event: &[u8], document: &[u8], out: &mut Vec<u8>) -> Result<(), MaskError> {
+        if !event.is_empty() {
+            out.extend_from_slice(b"event: ");
+            out.extend_from_slice(event);
+            out.push(b'\n');
+        }
+        out.extend_from_slice(b"data: ");
+        out.extend_from_slice(document);
+        out.extend_from_slice(b"\n\n");
+        Ok(())
     }
 }
 

@@ -25,6 +25,7 @@ mod document;
 mod event;
 mod finding;
 mod framer;
+mod frames;
 mod instances;
 mod keys;
 mod long;
@@ -183,7 +184,7 @@ impl Masker {
     /// an event that was written in part.
     #[must_use]
     pub fn error_event(&self) -> Option<&[u8]> {
-        if self.framer.is_between_events() { self.plan.error_event() } else { None }
+        self.framer.error_event(&self.plan)
     }
 }
 

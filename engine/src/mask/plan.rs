@@ -268,6 +268,11 @@ impl MaskPlan {
         self.replacements.strictest(detectors)
     }
 
+    /// The placeholder with which `text` begins.
+    pub(crate) fn leading_placeholder(&self, text: &[u8]) -> Option<&[u8]> {
+        self.replacements.beginning(text)
+    }
+
     /// Counts a span for every mask that asked for one of its detectors.
     pub(crate) fn record(&self, detectors: &DetectorBits, location: &str, findings: &mut Findings) {
         for (mask, bits) in &self.masks {

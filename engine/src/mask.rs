@@ -28,6 +28,7 @@ mod framer;
 mod frames;
 mod instances;
 mod keys;
+mod lines;
 mod long;
 mod nested;
 mod plan;

@@ -11,7 +11,7 @@ use crate::format::sse::{Field, Line, lines};
 
 /// Writes events; keeps nothing between them but memory.
 pub(crate) struct EventWriter {
-    document: FrameDocument,
+    pub(crate) document: FrameDocument,
     /// Comments, names, ids.
     unit: TextUnit,
     /// Data that is no JSON, over all its lines.
@@ -38,21 +38,6 @@ impl EventWriter {
     /// Bytes of text and state that are held.
     pub(crate) fn held(&self) -> usize {
         self.document.held() + self.unit.held() + self.text.held() + self.gap.len()
-    }
-
-    /// Before data that is walked part by part.
-    pub(crate) fn begin_survey(&mut self) {
-        self.document.begin_survey();
-    }
-
-    /// Walks a part of the data.
-    pub(crate) fn survey_part(
-        &mut self,
-        part: &[u8],
-        survey: &mut Survey,
-        plan: &MaskPlan,
-    ) -> Result<(), MaskError> {
-        self.document.survey_part(part, survey, plan)
     }
 
     /// Before a block whose data is of this kind.

@@ -37,10 +37,12 @@ pub mod scan;
 mod stream;
 mod survey;
 mod text;
+mod trailers;
 pub mod validate;
 
 pub use finding::{Finding, Findings, What};
 pub use plan::{InvalidPlan, MaskPlan};
+pub(crate) use trailers::mask_trailers;
 
 use crate::format::Format;
 use framer::{Framer, Run, framer};

@@ -24,11 +24,13 @@ pub mod detector;
 mod document;
 mod event;
 mod finding;
+mod form;
 mod framer;
 mod instances;
 mod keys;
 mod long;
 mod nested;
+mod plain;
 mod plan;
 mod scalar;
 pub mod scan;
@@ -95,6 +97,9 @@ pub enum MaskError {
     /// A text has to be brought by an event that cannot be written.
     #[error("no event can carry the waiting text")]
     NoCarrier,
+    /// UTF-16 or UTF-32, or a NUL in text: an ASCII byte does not mean itself.
+    #[error("text in an unsupported charset")]
+    Charset,
 }
 
 impl MaskError {
@@ -111,6 +116,7 @@ impl MaskError {
             MaskError::EventId => "finding-in-event-id",
             MaskError::LateMember => "late-member",
             MaskError::NoCarrier => "no-carrier",
+            MaskError::Charset => "charset",
         }
     }
 }

@@ -6,6 +6,8 @@
 use super::MaskError;
 use super::body::JsonBody;
 use super::finding::Findings;
+use super::form::FormBody;
+use super::plain::{Sniffed, TextBody};
 use super::plan::MaskPlan;
 use super::stream::EventStream;
 use crate::format::Format;
@@ -44,5 +46,7 @@ pub(super) fn framer(format: Format, plan: &MaskPlan) -> Box<dyn Framer> {
     match format {
         Format::Json => Box::new(JsonBody::new(plan)),
         Format::Sse => Box::new(EventStream::new(plan)),
+        Format::Form => Box::new(Sniffed::new(Box::new(FormBody::new(plan)))),
+        Format::Text => Box::new(Sniffed::new(Box::new(TextBody::default()))),
     }
 }

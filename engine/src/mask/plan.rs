@@ -10,6 +10,7 @@ use super::detector::{DetectorBits, DetectorSet};
 use super::finding::{Findings, What};
 use super::text::TextUnit;
 use crate::decision::Direction;
+use crate::format::Format;
 use crate::format::paths::{NameId, Paths, StateId};
 use crate::policy::id::MaskId;
 use crate::policy::model::{Content, Detector, Limits, Mask, Tag, Thinking};
@@ -199,6 +200,19 @@ impl MaskPlan {
     #[must_use]
     pub fn is_idle(&self) -> bool {
         self.idle
+    }
+
+    /// Can bodies of this format be masked as the content demands?
+    ///
+    /// SECURITY: where a content knows channels, a stream of deltas that says it is text would pass with every value that is
+    /// cut over two deltas; and where no detector runs, nothing would look at a text, for it has no fields.
+    #[must_use]
+    pub fn takes(&self, format: Format) -> bool {
+        match format {
+            Format::Json | Format::Sse => true,
+            Format::Form => self.channels.is_empty(),
+            Format::Text => self.channels.is_empty() && !self.active.is_empty(),
+        }
     }
 
     pub(crate) fn set(&self) -> &DetectorSet {

@@ -1,8 +1,12 @@
 //! Syntax of bodies: where text is. Whether a text holds anything is the business of [`mask`](crate::mask).
 
+mod crc32;
+pub(crate) mod inflate;
 pub(crate) mod json;
 pub(crate) mod paths;
 pub(crate) mod sse;
+
+pub use inflate::Coding;
 
 /// A format that can be masked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

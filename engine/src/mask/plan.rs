@@ -36,6 +36,7 @@ pub struct MaskPlan {
     thinking: Thinking,
     state_limit: usize,
     json_depth: usize,
+    inflate_ratio: u32,
     done: Vec<Vec<u8>>,
     error_event: Vec<u8>,
     idle: bool,
@@ -184,6 +185,7 @@ impl MaskPlan {
             thinking,
             state_limit: usize::try_from(limits.state).unwrap_or(usize::MAX),
             json_depth: usize::from(limits.json_depth),
+            inflate_ratio: limits.inflate_ratio,
             done: content.map_or_else(Vec::new, |content| {
                 content.done.iter().map(|payload| payload.clone().into_bytes()).collect()
             }),
@@ -264,6 +266,11 @@ impl MaskPlan {
 
     pub(crate) fn json_depth(&self) -> usize {
         self.json_depth
+    }
+
+    /// Bytes that may come out of each byte of a content coding.
+    pub(crate) fn inflate_ratio(&self) -> u32 {
+        self.inflate_ratio
     }
 
     /// Is this payload the end of every channel?

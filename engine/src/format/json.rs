@@ -94,6 +94,18 @@ pub(crate) struct Frame {
     state: StateId,
 }
 
+impl Frame {
+    /// A place in something that is no document but has names as well.
+    pub(crate) fn member(name: NameId) -> Frame {
+        Frame { array: false, name, index: 0, state: StateId::ROOT }
+    }
+
+    /// A place in something that is no document but has elements as well.
+    pub(crate) fn element() -> Frame {
+        Frame { array: true, ..Frame::member(NameId::OTHER) }
+    }
+}
+
 /// Why a walk stops.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Stop<E> {

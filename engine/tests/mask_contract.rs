@@ -432,7 +432,7 @@ fn more_state_than_the_limit_refuses() {
     setup.limits = Limits { state: 4096, ..Limits::default() };
     let plan = setup.plan();
     let long = "1".repeat(5000);
-    for body in [format!("[{long}]"), format!("{{\"a@x.com{}\":1}}", " ".repeat(5000))] {
+    for body in [format!("{{\"a\":{long}}}"), format!("{{\"a@x.com{}\":1}}", " ".repeat(5000))] {
         for size in [1, 7, usize::MAX] {
             let (out, ended) = send(&plan, Format::Json, body.as_bytes().chunks(size.min(body.len())));
             assert_eq!(ended.err(), Some(MaskError::Budget), "{}", out.len());
@@ -514,12 +514,19 @@ fn a_large_event_gives_to_its_channel_or_is_refused_where_that_would_be_a_guess(
         // The key comes behind its fragment, and too late.
         format!("data: {{\"delta\":{{\"text\":\"a \"}},\"pad\":\"{pad}{pad}\",\"index\":0}}\n\n"),
         format!("data: {{\"pad\":\"{pad}\",\"delta\":{{\"text\":\"a \"}},\"index\":0}}\n\n"),
-        // It closes a text that still waits.
-        format!("data: {{\"type\":\"content_block_stop\",\"index\":0,\"pad\":\"{pad}\"}}\n\n"),
+        // It closes a text that still waits, and says so too late.
         format!("data: {{\"pad\":\"{pad}\",\"type\":\"content_block_stop\",\"index\":0}}\n\n"),
     ] {
         assert_eq!(in_any_cut(&plan, &(delta_of(0, "ada") + &late)).1, Err(MaskError::LateMember), "{late}");
     }
+    // What it closes in the part that is held goes out before it; nothing may come for it behind that part.
+    let early = |rest: &str| {
+        format!("data: {{\"type\":\"content_block_stop\",\"index\":0,\"pad\":\"{pad}\"{rest}}}\n\n")
+    };
+    let expected = delta_of(0, "") + &delta_of(0, "ada") + &early("");
+    assert!(in_any_cut(&plan, &(delta_of(0, "ada") + &early(""))) == (expected, Ok(())));
+    let reopened = delta_of(0, "ada") + &early(",\"delta\":{\"text\":\"@example.com\"}");
+    assert_eq!(in_any_cut(&plan, &reopened).1, Err(MaskError::LateMember));
     // A line of which nobody knows what it is until it ends is held.
     assert_eq!(in_any_cut(&plan, &format!("data: {{}}\nevent: {pad}\n\n")).1, Err(MaskError::Budget));
     // The next event carries the tail for this content, so it cannot be an event that is gone.

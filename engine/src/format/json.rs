@@ -94,6 +94,18 @@ pub(crate) struct Frame {
     state: StateId,
 }
 
+impl Frame {
+    /// A place in something that is no document but has names as well.
+    pub(crate) fn member(name: NameId) -> Frame {
+        Frame { array: false, name, index: 0, state: StateId::ROOT }
+    }
+
+    /// A place in something that is no document but has elements as well.
+    pub(crate) fn element() -> Frame {
+        Frame { array: true, ..Frame::member(NameId::OTHER) }
+    }
+}
+
 /// Why a walk stops.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Stop<E> {
@@ -181,6 +193,11 @@ impl Walker {
     /// Has nothing been taken yet?
     pub(crate) fn is_untouched(&self) -> bool {
         self.state == State::Start(0) && self.frames.is_empty()
+    }
+
+    /// Is a byte order mark begun that is not complete?
+    pub(crate) fn is_in_mark(&self) -> bool {
+        matches!(self.state, State::Start(1..))
     }
 
     /// The value that is expected next, if one is; after a key it is the member's, though its colon is missing.

@@ -17,6 +17,8 @@ use crate::format::json::{NameId, Place, Scalar, ScalarPart, Visit};
 pub(crate) struct Document {
     /// The document is the text of a string: quotes are escaped, and only fields matter.
     inner: bool,
+    /// The string is a value of a form.
+    form: bool,
     pub(crate) unit: TextUnit,
     pub(crate) scalar: HeldScalar,
     pub(crate) keys: Keys,
@@ -79,6 +81,10 @@ impl Document {
         Document { inner: true, ..Document::default() }
     }
 
+    pub(crate) fn in_form() -> Document {
+        Document { form: true, ..Document::inner() }
+    }
+
     /// Goes back to the start of a new document; keeps the memory.
     pub(crate) fn reset(&mut self) {
         self.unit.clear();
@@ -116,7 +122,11 @@ impl Document {
 
     /// A quote of this layer.
     pub(crate) fn quote(&self) -> &'static [u8] {
-        if self.inner { b"\\\"" } else { b"\"" }
+        match (self.inner, self.form) {
+            (false, _) => b"\"",
+            (true, false) => b"\\\"",
+            (true, true) => b"%22",
+        }
     }
 }
 

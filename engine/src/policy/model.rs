@@ -305,6 +305,9 @@ pub struct Limits {
     pub json_depth: u16,
     /// Longest indecision of a detector.
     pub window: u32,
+    /// Bytes that may come out of each byte of a compressed body, beside a fixed allowance.
+    #[serde(default = "default_inflate_ratio")]
+    pub inflate_ratio: u32,
     /// Content that cannot be inspected.
     pub unknown_content: UnknownContent,
 }
@@ -319,8 +322,19 @@ pub enum UnknownContent {
 
 impl Default for Limits {
     fn default() -> Self {
-        Limits { state: 64 * 1024, json_depth: 64, window: 512, unknown_content: UnknownContent::Refuse }
+        Limits {
+            state: 64 * 1024,
+            json_depth: 64,
+            window: 512,
+            inflate_ratio: default_inflate_ratio(),
+            unknown_content: UnknownContent::Refuse,
+        }
     }
+}
+
+/// Text rarely shrinks to less; the steepest deflate can do is about 1,030.
+fn default_inflate_ratio() -> u32 {
+    20
 }
 
 /// The data of one API: which strings are fragments of a channel, what closes a channel, what is never touched.
@@ -356,6 +370,9 @@ pub struct Content {
     /// [`Channel::tail`]), because clients add them up or join them.
     #[serde(default)]
     pub once: Vec<PathPattern>,
+    /// A JSON body may be many documents, one a line, whatever its content type says.
+    #[serde(default)]
+    pub lines: bool,
 }
 
 /// A text and the signature over it, in one document.
@@ -379,6 +396,10 @@ pub struct Channel {
     pub name: String,
     /// Strings that are fragments of this text.
     pub fragments: Vec<PathPattern>,
+    /// The fragments are of this text only where this is observed; otherwise they belong to the next channel of the
+    /// list, which names the same fragments.
+    #[serde(default)]
+    pub when: Option<Condition>,
     /// Numbers that name the instance.
     #[serde(default)]
     pub key: Vec<PathPattern>,
@@ -403,7 +424,17 @@ pub struct Channel {
 pub struct Closer {
     /// Where to look.
     pub at: PathPattern,
-    /// The string expected there; absent: anything but `null`.
+    /// The string, number or literal expected there; absent: anything but `null`.
     #[serde(default)]
     pub is: Option<String>,
+}
+
+/// An observation beside a fragment: in the same event, and below the same array elements as far as its path goes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Condition {
+    /// Where to look.
+    pub at: PathPattern,
+    /// The string, number or literal expected there.
+    pub is: String,
 }

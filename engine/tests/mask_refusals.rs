@@ -51,8 +51,8 @@ fn a_scalar_leaves_with_what_ends_it() {
     for content in [None, Some("openai.chat")] {
         let plan = content.map_or_else(Setup::default, Setup::of).plan();
         for (body, expected) in [
-            ("[4111 , 4111111111111111 ]", "[4111 , \"[CARD]\" ]"),
-            ("[true ,false\n, null ]", "[true ,false\n, null ]"),
+            ("{\"a\":[4111 , 4111111111111111 ]}", "{\"a\":[4111 , \"[CARD]\" ]}"),
+            ("{\"a\":[true ,false\n, null ]}", "{\"a\":[true ,false\n, null ]}"),
             ("{\"a\":1 ,\"b\" : 2\t}", "{\"a\":1 ,\"b\" : 2\t}"),
             ("4111111111111111 \n", "\"[CARD]\" \n"),
             (" 12345 ", " 12345 "),

@@ -35,6 +35,7 @@ mod long;
 mod nested;
 mod plain;
 mod plan;
+mod repeat;
 mod scalar;
 pub mod scan;
 mod stream;

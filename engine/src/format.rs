@@ -2,6 +2,7 @@
 
 pub(crate) mod json;
 pub(crate) mod paths;
+pub(crate) mod protobuf;
 pub(crate) mod sse;
 
 /// A format that can be masked.
@@ -11,6 +12,10 @@ pub enum Format {
     Json,
     /// Server-sent events (WHATWG HTML, section 9.2).
     Sse,
+    /// One protobuf message.
+    Protobuf,
+    /// gRPC (gRPC over HTTP/2): protobuf messages, each with its length in front.
+    Grpc,
 }
 
 /// Why a `content-type` cannot be masked.
@@ -47,6 +52,10 @@ impl Format {
             ("text", "event-stream") => Format::Sse,
             ("application" | "text", "json")
             | ("application", "x-ndjson" | "ndjson" | "jsonl" | "x-jsonlines" | "json-lines") => Format::Json,
+            ("application", "x-protobuf" | "protobuf") => Format::Protobuf,
+            ("application", "grpc" | "grpc+proto") => Format::Grpc,
+            // Its messages have a prefix, and are no documents.
+            ("application", "grpc+json" | "grpc-web+json") => return Err(FormatError::UnknownType),
             (_, subtype) if subtype.ends_with("+json") => Format::Json,
             _ => return Err(FormatError::UnknownType),
         };
@@ -124,6 +133,13 @@ mod tests {
             ("application/x-ndjson", Ok(Format::Json)),
             ("application/json; charset=latin1", Ok(Format::Json)),
             ("application/json;", Ok(Format::Json)),
+            ("application/x-protobuf", Ok(Format::Protobuf)),
+            ("application/protobuf; proto=x", Ok(Format::Protobuf)),
+            ("application/grpc", Ok(Format::Grpc)),
+            ("application/grpc+proto", Ok(Format::Grpc)),
+            ("application/grpc-web", Err(FormatError::UnknownType)),
+            ("application/grpc+json", Err(FormatError::UnknownType)),
+            ("application/grpc+thrift", Err(FormatError::UnknownType)),
             ("text/event-stream; charset=utf-8", Ok(Format::Sse)),
             ("text/event-stream;charset=windows-1252", Ok(Format::Sse)),
             ("application/json; charset=utf-16", Err(FormatError::UnsupportedCharset)),

@@ -28,8 +28,10 @@ mod framer;
 mod instances;
 mod keys;
 mod long;
+mod message;
 mod nested;
 mod plan;
+mod protobuf;
 mod scalar;
 pub mod scan;
 mod stream;
@@ -97,6 +99,15 @@ pub enum MaskError {
     /// A text has to be brought by an event that cannot be written.
     #[error("no event can carry the waiting text")]
     NoCarrier,
+    /// Not the format of lengths and values that is expected (protobuf, gRPC).
+    #[error("malformed message")]
+    InvalidFrame,
+    /// A message larger than `limits.message`.
+    #[error("message larger than the limit allows")]
+    MessageLimit,
+    /// A message that is compressed on its own.
+    #[error("compressed message")]
+    Compressed,
 }
 
 impl MaskError {
@@ -113,6 +124,9 @@ impl MaskError {
             MaskError::EventId => "finding-in-event-id",
             MaskError::LateMember => "late-member",
             MaskError::NoCarrier => "no-carrier",
+            MaskError::InvalidFrame => "malformed-message",
+            MaskError::MessageLimit => "message-limit",
+            MaskError::Compressed => "compressed-message",
         }
     }
 }

@@ -139,6 +139,7 @@ impl Exchange {
         check_encoding(headers).map_err(deny)?;
         let format = single(headers, b"content-type")
             .and_then(|value| Format::of(value).ok())
+            .filter(|&format| plan.takes(format))
             .ok_or_else(|| deny(Reason::ContentType))?;
         for name in DIGEST_HEADERS {
             edits.remove(name);

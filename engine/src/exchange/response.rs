@@ -90,6 +90,7 @@ impl Exchange {
                 check_encoding(headers)?;
                 let format = single(headers, b"content-type")
                     .and_then(|value| Format::of(value).ok())
+                    .filter(|&format| plan.takes(format))
                     .ok_or(Reason::ContentType)?;
                 for name in DIGEST_HEADERS.into_iter().chain([
                     b"content-length".as_slice(),

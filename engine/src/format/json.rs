@@ -92,6 +92,18 @@ pub(crate) struct Frame {
     state: StateId,
 }
 
+impl Frame {
+    /// The member of an object that is no JSON.
+    pub(crate) fn member(name: NameId) -> Frame {
+        Frame { array: false, name, index: 0, state: StateId::ROOT }
+    }
+
+    /// An element of an array that is no JSON.
+    pub(crate) fn element() -> Frame {
+        Frame { array: true, name: NameId::OTHER, index: 0, state: StateId::ROOT }
+    }
+}
+
 /// Why a walk stops.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Stop<E> {

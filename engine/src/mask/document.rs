@@ -17,6 +17,8 @@ use crate::format::json::{NameId, Place, Scalar, ScalarPart, Visit};
 pub(crate) struct Document {
     /// The document is the text of a string: quotes are escaped, and only fields matter.
     inner: bool,
+    /// The string around it has no escapes.
+    plain: bool,
     pub(crate) unit: TextUnit,
     pub(crate) scalar: HeldScalar,
     pub(crate) keys: Keys,
@@ -77,6 +79,11 @@ impl Document {
         Document { inner: true, ..Document::default() }
     }
 
+    /// The text of a string that is written without escapes.
+    pub(crate) fn inner_plain() -> Document {
+        Document { plain: true, ..Document::inner() }
+    }
+
     /// Goes back to the start of a new document; keeps the memory.
     pub(crate) fn reset(&mut self) {
         self.unit.clear();
@@ -113,7 +120,7 @@ impl Document {
 
     /// A quote of this layer.
     pub(crate) fn quote(&self) -> &'static [u8] {
-        if self.inner { b"\\\"" } else { b"\"" }
+        if self.inner && !self.plain { b"\\\"" } else { b"\"" }
     }
 }
 

@@ -7,6 +7,7 @@ use super::MaskError;
 use super::body::JsonBody;
 use super::finding::Findings;
 use super::plan::MaskPlan;
+use super::protobuf::{GrpcStream, ProtobufBody};
 use super::stream::EventStream;
 use crate::format::Format;
 
@@ -44,5 +45,7 @@ pub(super) fn framer(format: Format, plan: &MaskPlan) -> Box<dyn Framer> {
     match format {
         Format::Json => Box::new(JsonBody::new(plan)),
         Format::Sse => Box::new(EventStream::new(plan)),
+        Format::Protobuf => Box::new(ProtobufBody::new(plan)),
+        Format::Grpc => Box::new(GrpcStream::new(plan)),
     }
 }

@@ -40,6 +40,11 @@ impl Nested {
         Nested { walker, document: Document::inner(), phase: Phase::Blank }
     }
 
+    /// A document in a string that is written without quotes and escapes.
+    pub(crate) fn plain(depth: usize) -> Nested {
+        Nested { document: Document::inner_plain(), ..Nested::new(depth) }
+    }
+
     /// A new string at a place with this state: paths go on inside it.
     pub(crate) fn start(&mut self, root: StateId) {
         self.walker.reset(root);

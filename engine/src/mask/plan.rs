@@ -2,14 +2,17 @@
 
 mod channels;
 mod replace;
+mod schema;
 
 pub(crate) use channels::{ChannelId, ChannelPlan, CloserPlan, KeyUse, MAX_ARRAYS, MAX_KEYS};
 pub(crate) use replace::Replacements;
+pub(crate) use schema::{Kind, MAX_ID, MessageId, SchemaPlan};
 
 use super::detector::{DetectorBits, DetectorSet};
 use super::finding::{Findings, What};
 use super::text::TextUnit;
 use crate::decision::Direction;
+use crate::format::Format;
 use crate::format::paths::{NameId, Paths, StateId};
 use crate::policy::id::MaskId;
 use crate::policy::model::{Content, Detector, Limits, Mask, Tag, Thinking};
@@ -32,8 +35,10 @@ pub struct MaskPlan {
     clean: Vec<bool>,
     signed: usize,
     channels: Channels,
+    schema: Option<SchemaPlan>,
     thinking: Thinking,
     state_limit: usize,
+    message_limit: usize,
     json_depth: usize,
     done: Vec<Vec<u8>>,
     error_event: Vec<u8>,
@@ -62,6 +67,9 @@ pub enum InvalidPlan {
     /// A template of a channel is not an event, or names a key that the channel has not.
     #[error("a tail template is malformed")]
     Template,
+    /// A schema names a message that it has not, or a field number twice.
+    #[error("a protobuf schema is inconsistent")]
+    Schema,
 }
 
 /// What happens at a place of a document.
@@ -161,7 +169,11 @@ impl MaskPlan {
             None => Channels::default(),
         };
         let steps: Vec<&[PathStep]> = patterns.iter().map(|(steps, _)| steps.as_slice()).collect();
-        let paths = Paths::new(&steps).map_err(|_| InvalidPlan::Paths)?;
+        let schema = content.and_then(|content| content.protobuf.as_ref());
+        let fields = schema.into_iter().flat_map(|schema| schema.messages.values().flatten());
+        let paths =
+            Paths::new(&steps, fields.map(|field| field.name.as_str())).map_err(|_| InvalidPlan::Paths)?;
+        let schema = schema.map(|schema| SchemaPlan::new(schema, direction, &paths)).transpose()?;
         let markers = |ends: &[usize]| -> Vec<Marker<'_>> {
             ends.iter().filter_map(|&pattern| patterns.get(pattern)).map(|(_, marker)| *marker).collect()
         };
@@ -180,8 +192,10 @@ impl MaskPlan {
             actions,
             signed: content.map_or(0, |content| content.signed.len()),
             channels,
+            schema,
             thinking,
             state_limit: usize::try_from(limits.state).unwrap_or(usize::MAX),
+            message_limit: usize::try_from(limits.message).unwrap_or(usize::MAX),
             json_depth: usize::from(limits.json_depth),
             done: content.map_or_else(Vec::new, |content| {
                 content.done.iter().map(|payload| payload.clone().into_bytes()).collect()
@@ -199,6 +213,18 @@ impl MaskPlan {
     #[must_use]
     pub fn is_idle(&self) -> bool {
         self.idle
+    }
+
+    /// Is all known that a format needs? Protobuf says nothing about itself.
+    pub(crate) fn takes(&self, format: Format) -> bool {
+        match format {
+            Format::Json | Format::Sse => true,
+            Format::Protobuf | Format::Grpc => self.schema.is_some(),
+        }
+    }
+
+    pub(crate) fn schema(&self) -> Option<&SchemaPlan> {
+        self.schema.as_ref()
     }
 
     pub(crate) fn set(&self) -> &DetectorSet {
@@ -246,6 +272,11 @@ impl MaskPlan {
     /// Bytes that may be held.
     pub(crate) fn state_limit(&self) -> usize {
         self.state_limit
+    }
+
+    /// Longest message that is held beside it.
+    pub(crate) fn message_limit(&self) -> usize {
+        self.message_limit
     }
 
     pub(crate) fn json_depth(&self) -> usize {

@@ -1,6 +1,7 @@
 //! Syntax of bodies: where text is. Whether a text holds anything is the business of [`mask`](crate::mask).
 
 pub(crate) mod json;
+pub(crate) mod objects;
 pub(crate) mod paths;
 pub(crate) mod protobuf;
 pub(crate) mod sse;
@@ -8,8 +9,10 @@ pub(crate) mod sse;
 /// A format that can be masked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Format {
-    /// JSON (RFC 8259); further documents may follow, one a line.
+    /// JSON (RFC 8259).
     Json,
+    /// JSON documents, one a line (NDJSON, JSON Lines).
+    Lines,
     /// Server-sent events (WHATWG HTML, section 9.2).
     Sse,
     /// One protobuf message.
@@ -50,8 +53,8 @@ impl Format {
         }
         let format = match (kind, subtype) {
             ("text", "event-stream") => Format::Sse,
-            ("application" | "text", "json")
-            | ("application", "x-ndjson" | "ndjson" | "jsonl" | "x-jsonlines" | "json-lines") => Format::Json,
+            ("application" | "text", "json") => Format::Json,
+            ("application", "x-ndjson" | "ndjson" | "jsonl" | "x-jsonlines" | "json-lines") => Format::Lines,
             ("application", "x-protobuf" | "protobuf") => Format::Protobuf,
             ("application", "grpc" | "grpc+proto") => Format::Grpc,
             // Its messages have a prefix, and are no documents.
@@ -130,7 +133,7 @@ mod tests {
             ("Application/JSON ; Charset=UTF-8", Ok(Format::Json)),
             ("application/json; charset=\"utf-8\"; profile=\"a;b\"", Ok(Format::Json)),
             ("application/problem+json", Ok(Format::Json)),
-            ("application/x-ndjson", Ok(Format::Json)),
+            ("application/x-ndjson", Ok(Format::Lines)),
             ("application/json; charset=latin1", Ok(Format::Json)),
             ("application/json;", Ok(Format::Json)),
             ("application/x-protobuf", Ok(Format::Protobuf)),

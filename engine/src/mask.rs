@@ -25,8 +25,10 @@ mod document;
 mod event;
 mod finding;
 mod framer;
+mod frames;
 mod instances;
 mod keys;
+mod lines;
 mod long;
 mod message;
 mod nested;
@@ -199,7 +201,7 @@ impl Masker {
     /// an event that was written in part.
     #[must_use]
     pub fn error_event(&self) -> Option<&[u8]> {
-        if self.framer.is_between_events() { self.plan.error_event() } else { None }
+        self.framer.error_event(&self.plan)
     }
 }
 

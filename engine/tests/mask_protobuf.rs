@@ -18,7 +18,7 @@ use veilwire_engine::format::Format;
 use veilwire_engine::mask::MaskError;
 use veilwire_engine::policy::model::{Limits, Schema, SchemaField};
 
-const CONTENTS: [&str; 3] = ["otlp.traces", "otlp.logs", "otlp.metrics"];
+const CONTENTS: [&str; 3] = ["otel.traces", "otel.logs", "otel.metrics"];
 const EMAIL: &str = "zqx.wvk@qjxvwkz.zqvjq";
 
 fn setup(name: &str) -> Setup {
@@ -142,7 +142,7 @@ fn expected_string(text: &[u8], rules: &Rules) -> Vec<u8> {
 
 #[test]
 fn recorded_messages_are_masked_as_the_oracle_says() {
-    let setup = setup("otlp.traces");
+    let setup = setup("otel.traces");
     let plan = setup.plan();
     let rules = Rules::new(&setup);
     for (name, body) in recorded("otlp", ".req.pb") {
@@ -324,7 +324,7 @@ fn trace(value: &[u8]) -> Vec<u8> {
 
 #[test]
 fn damage_is_refused_or_harmless_at_every_byte() {
-    let plan = setup("otlp.traces").plan();
+    let plan = setup("otel.traces").plan();
     let body = trace(format!("to {EMAIL} of").as_bytes());
     let at = body.windows(EMAIL.len()).position(|window| window == EMAIL.as_bytes()).unwrap();
     let stream = [grpc(&body), grpc(&body)].concat();
@@ -359,7 +359,7 @@ fn damage_is_refused_or_harmless_at_every_byte() {
 
 #[test]
 fn malformed_messages_are_refused_by_name() {
-    let plan = setup("otlp.traces").plan();
+    let plan = setup("otel.traces").plan();
     let deep = |levels: usize| {
         // AnyValue.arrayValue.values, again and again, in an attribute of a resource.
         let value = (0..levels).fold(Vec::new(), |inner, _| sized(5, &sized(1, &inner)));
@@ -402,7 +402,7 @@ fn malformed_messages_are_refused_by_name() {
 
 #[test]
 fn messages_of_a_grpc_stream_leave_when_they_are_complete() {
-    let plan = setup("otlp.traces").plan();
+    let plan = setup("otel.traces").plan();
     let message = grpc(&trace(EMAIL.as_bytes()));
     let mut masker = veilwire_engine::mask::Masker::new(plan, Format::Grpc);
     let mut sizes = Vec::new();
@@ -421,7 +421,7 @@ fn messages_of_a_grpc_stream_leave_when_they_are_complete() {
 #[test]
 fn a_message_may_be_as_large_as_its_limit_and_no_larger() {
     let limits = Limits { message: 64 * 1024, ..Limits::default() };
-    let plan = Setup { limits, ..setup("otlp.traces") }.plan();
+    let plan = Setup { limits, ..setup("otel.traces") }.plan();
     let room = 64 * 1024 - (trace(&[b'a'; 60_000]).len() - 60_000);
     let fits = trace(&vec![b'a'; room]);
     assert_eq!(fits.len(), 64 * 1024);
@@ -442,7 +442,7 @@ fn a_message_may_be_as_large_as_its_limit_and_no_larger() {
 
 #[test]
 fn unknown_fields_stay_unless_a_value_is_seen_in_them() {
-    let plan = setup("otlp.traces").plan();
+    let plan = setup("otel.traces").plan();
     let text = |text: &str| text.as_bytes().to_vec();
     let json = text(r#"{"mail": "ada\u0040example.com"}"#);
     let group =
@@ -485,7 +485,7 @@ fn unknown_fields_stay_unless_a_value_is_seen_in_them() {
 
 #[test]
 fn paths_mean_in_protobuf_what_they_mean_in_json() {
-    let mut setup = setup("otlp.traces");
+    let mut setup = setup("otel.traces");
     setup.fields = vec![
         (4, "$.resourceSpans[*].scopeSpans[*].spans[*].name"),
         (3, "$.resourceSpans[*].scopeSpans[*].spans[*].kind"),
@@ -526,7 +526,7 @@ fn paths_mean_in_protobuf_what_they_mean_in_json() {
 
 #[test]
 fn text_need_not_be_utf8_and_lengths_are_written_short_only_where_they_change() {
-    let plan = setup("otlp.traces").plan();
+    let plan = setup("otel.traces").plan();
     let tag = [0x8A, 0x80, 0x00];
     let padded = |body: &[u8]| [&tag[..], &varint(body.len() as u64, 3), body].concat();
     let short = |body: &[u8]| [&tag[..], &varint(body.len() as u64, 0), body].concat();

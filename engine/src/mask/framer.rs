@@ -6,6 +6,7 @@
 use super::MaskError;
 use super::body::JsonBody;
 use super::finding::Findings;
+use super::lines::ObjectStream;
 use super::plan::MaskPlan;
 use super::protobuf::{GrpcStream, ProtobufBody};
 use super::stream::EventStream;
@@ -27,9 +28,9 @@ pub(super) trait Framer {
         &[]
     }
 
-    /// May an event of our own follow what was put out?
-    fn is_between_events(&self) -> bool {
-        false
+    /// What tells a reader about a refusal, if anything of our own may follow what was put out.
+    fn error_event<'f>(&'f self, _plan: &'f MaskPlan) -> Option<&'f [u8]> {
+        None
     }
 }
 
@@ -43,7 +44,10 @@ pub(super) struct Run<'r> {
 /// The registry.
 pub(super) fn framer(format: Format, plan: &MaskPlan) -> Box<dyn Framer> {
     match format {
-        Format::Json => Box::new(JsonBody::new(plan)),
+        // Without channels nothing has to be joined, so any number of documents may go by.
+        Format::Json | Format::Lines if plan.channels().is_empty() => Box::new(JsonBody::new(plan)),
+        Format::Json => Box::new(ObjectStream::new(plan, plan.expects_lines())),
+        Format::Lines => Box::new(ObjectStream::new(plan, true)),
         Format::Sse => Box::new(EventStream::new(plan)),
         Format::Protobuf => Box::new(ProtobufBody::new(plan)),
         Format::Grpc => Box::new(GrpcStream::new(plan)),

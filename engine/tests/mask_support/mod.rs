@@ -83,6 +83,8 @@ pub(crate) struct Setup {
     pub(crate) thinking: Thinking,
     pub(crate) limits: Limits,
     pub(crate) direction: Direction,
+    /// What stands for e-mail addresses.
+    pub(crate) placeholder: &'static str,
 }
 
 impl Default for Setup {
@@ -94,6 +96,7 @@ impl Default for Setup {
             thinking: Thinking::Refuse,
             limits: Limits::default(),
             direction: Direction::Response,
+            placeholder: "[EMAIL]",
         }
     }
 }
@@ -112,10 +115,12 @@ impl Setup {
             response_body: true,
             fields: self.fields.iter().map(field).collect(),
         };
+        let mut tags = tags();
+        tags[0].replacement = Replacement::Placeholder(self.placeholder.to_owned());
         let plan = MaskPlan::new(
             set(),
             &detectors(),
-            &tags(),
+            &tags,
             &[(MaskId(0), &mask)],
             self.content.as_ref(),
             self.direction,

@@ -14,6 +14,13 @@ pub(crate) const MAX_ARRAYS: usize = 6;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct ChannelId(usize);
 
+impl ChannelId {
+    /// The channel after this one.
+    pub(crate) fn next(self) -> ChannelId {
+        ChannelId(self.0 + 1)
+    }
+}
+
 /// All channels of a content.
 #[derive(Debug, Default)]
 pub(crate) struct Channels {
@@ -34,6 +41,16 @@ pub(crate) struct ChannelPlan {
     pub(crate) signature_keys: Vec<Option<KeyUse>>,
     pub(crate) signed: bool,
     pub(crate) tail: Option<Tail>,
+    /// Without it, the fragments belong to the next channel.
+    pub(crate) when: Option<WhenPlan>,
+}
+
+/// What must be observed beside a fragment.
+#[derive(Debug)]
+pub(crate) struct WhenPlan {
+    pub(crate) is: Vec<u8>,
+    /// How many arrays its path goes through; the fragments share them.
+    pub(crate) arrays: usize,
 }
 
 /// A key, seen from another place of the same event.
@@ -49,15 +66,18 @@ pub(crate) struct KeyUse {
 #[derive(Debug)]
 pub(crate) struct CloserPlan {
     pub(crate) channel: ChannelId,
-    /// The string that is expected; none: anything but `null`.
+    /// What is expected; none: anything but `null`.
     pub(crate) is: Option<Vec<u8>>,
     /// The keys of the channel, in their order; none if the closer says nothing about one.
     pub(crate) keys: Vec<Option<KeyUse>>,
 }
 
-/// The event that carries a tail.
+/// The frame that carries a tail.
 #[derive(Debug)]
-pub(crate) struct Tail(Vec<TailPart>);
+pub(crate) struct Tail {
+    event: Vec<u8>,
+    document: Vec<TailPart>,
+}
 
 #[derive(Debug)]
 enum TailPart {
@@ -88,12 +108,26 @@ impl Channels {
             if own.len() > MAX_KEYS || channel.fragments.is_empty() {
                 return Err(InvalidPlan::ChannelPath);
             }
+            let next = channels.get(place + 1).map(|next| &next.fragments);
+            if channel.when.is_some() && next != Some(&channel.fragments) {
+                return Err(InvalidPlan::Otherwise);
+            }
+            let when = channel.when.as_ref().map(|when| followable(when.at.steps())).transpose()?;
+            // Of channels that share their fragments the first one stands for all.
+            let shared =
+                place.checked_sub(1).and_then(|before| channels.get(before)?.when.as_ref()).is_some();
             for path in &channel.fragments {
                 let steps = followable(path.steps())?;
-                if own.iter().any(|(_, key)| seen_from(key, steps).is_none()) {
+                let beside = own.iter().map(|(_, key)| *key).chain(when);
+                if beside.into_iter().any(|key| seen_from(key, steps).is_none()) {
                     return Err(InvalidPlan::ChannelPath);
                 }
-                add(steps, Marker::Fragment(id));
+                if !shared {
+                    add(steps, Marker::Fragment(id));
+                }
+            }
+            if let Some(steps) = when {
+                add(steps, Marker::When(id));
             }
             let uses = |from: &[PathStep]| -> Vec<Option<KeyUse>> {
                 let seen = own
@@ -118,6 +152,10 @@ impl Channels {
                 signature_keys: signature.map(uses).unwrap_or_default(),
                 signed: signature.is_some(),
                 tail: channel.tail.as_ref().map(|text| Tail::new(text, own.len())).transpose()?,
+                when: channel.when.as_ref().map(|when| WhenPlan {
+                    is: when.is.clone().into_bytes(),
+                    arrays: arrays(when.at.steps()),
+                }),
             });
         }
         Ok(all)
@@ -137,10 +175,17 @@ impl Channels {
 }
 
 impl Tail {
+    /// Reads an event of one data line: other syntaxes carry the same document in their own way.
     fn new(template: &str, keys: usize) -> Result<Tail, InvalidPlan> {
+        let (event, rest) = match template.strip_prefix("event: ") {
+            Some(rest) => rest.split_once('\n').ok_or(InvalidPlan::Template)?,
+            None => ("", template),
+        };
+        let document = rest.strip_prefix("data: ").and_then(|rest| rest.strip_suffix("\n\n"));
+        let mut rest =
+            document.filter(|document| !document.contains(['\r', '\n'])).ok_or(InvalidPlan::Template)?;
         let mut parts = Vec::new();
         let mut texts = 0;
-        let mut rest = template;
         while let Some((before, after)) = rest.split_once('%') {
             parts.push(TailPart::Raw(before.as_bytes().to_vec()));
             let mut chars = after.chars();
@@ -159,15 +204,21 @@ impl Tail {
             rest = chars.as_str();
         }
         parts.push(TailPart::Raw(rest.as_bytes().to_vec()));
-        if texts != 1 || !template.ends_with("\n\n") {
+        if texts != 1 {
             return Err(InvalidPlan::Template);
         }
-        Ok(Tail(parts))
+        Ok(Tail { event: event.as_bytes().to_vec(), document: parts })
     }
 
-    /// Writes the event; `keys` are the values of the instance.
-    pub(crate) fn write(&self, text: &[u8], keys: &[u64], out: &mut Vec<u8>) {
-        for part in &self.0 {
+    /// Name of the event; may be empty.
+    pub(crate) fn event(&self) -> &[u8] {
+        &self.event
+    }
+
+    /// The document of the event; `keys` are the values of the instance.
+    pub(crate) fn document(&self, text: &[u8], keys: &[u64]) -> Vec<u8> {
+        let mut out = Vec::new();
+        for part in &self.document {
             match part {
                 TailPart::Raw(raw) => out.extend_from_slice(raw),
                 TailPart::Text => out.extend_from_slice(text),
@@ -177,6 +228,7 @@ impl Tail {
                 }
             }
         }
+        out
     }
 }
 

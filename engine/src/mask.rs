@@ -32,9 +32,11 @@ mod instances;
 mod keys;
 mod lines;
 mod long;
+mod message;
 mod nested;
 mod plain;
 mod plan;
+mod protobuf;
 mod scalar;
 pub mod scan;
 mod stream;
@@ -113,6 +115,15 @@ pub enum MaskError {
     /// More comes out of a content coding than `limits.inflateRatio` allows.
     #[error("content coding expands too much")]
     InflateRatio,
+    /// Not the format of lengths and values that is expected (protobuf, gRPC).
+    #[error("malformed message")]
+    InvalidFrame,
+    /// A message larger than `limits.message`.
+    #[error("message larger than the limit allows")]
+    MessageLimit,
+    /// A message that is compressed on its own.
+    #[error("compressed message")]
+    Compressed,
 }
 
 impl MaskError {
@@ -132,6 +143,9 @@ impl MaskError {
             MaskError::Charset => "charset",
             MaskError::Coding => "content-coding",
             MaskError::InflateRatio => "inflate-ratio",
+            MaskError::InvalidFrame => "malformed-message",
+            MaskError::MessageLimit => "message-limit",
+            MaskError::Compressed => "compressed-message",
         }
     }
 }

@@ -15,10 +15,7 @@ use crate::format::json::{NameId, Place, Scalar, ScalarPart, Visit};
 /// What is kept of a document between two calls.
 #[derive(Default)]
 pub(crate) struct Document {
-    /// The document is the text of a string: quotes are escaped, and only fields matter.
-    inner: bool,
-    /// The string is a value of a form.
-    form: bool,
+    layer: Layer,
     pub(crate) unit: TextUnit,
     pub(crate) scalar: HeldScalar,
     pub(crate) keys: Keys,
@@ -34,6 +31,20 @@ pub(crate) struct Document {
     /// Fragments and channel signatures met so far.
     fragments: usize,
     signatures: usize,
+}
+
+/// How a document is written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Layer {
+    /// As a body or a part of one.
+    #[default]
+    Body,
+    /// In a JSON string: quotes are escaped.
+    Json,
+    /// In a value of a form: quotes are percent-encoded.
+    Form,
+    /// In a string without escapes.
+    Plain,
 }
 
 /// What the string that is being read is.
@@ -77,12 +88,8 @@ pub(crate) struct Writer<'w, 's> {
 }
 
 impl Document {
-    pub(crate) fn inner() -> Document {
-        Document { inner: true, ..Document::default() }
-    }
-
-    pub(crate) fn in_form() -> Document {
-        Document { form: true, ..Document::inner() }
+    pub(crate) fn new(layer: Layer) -> Document {
+        Document { layer, ..Document::default() }
     }
 
     /// Goes back to the start of a new document; keeps the memory.
@@ -120,12 +127,17 @@ impl Document {
         self.unit.held() + self.scalar.held() + self.keys.held() + nested
     }
 
+    /// Is it the text of a string? Then only fields matter.
+    fn is_inner(&self) -> bool {
+        self.layer != Layer::Body
+    }
+
     /// A quote of this layer.
     pub(crate) fn quote(&self) -> &'static [u8] {
-        match (self.inner, self.form) {
-            (false, _) => b"\"",
-            (true, false) => b"\\\"",
-            (true, true) => b"%22",
+        match self.layer {
+            Layer::Body | Layer::Plain => b"\"",
+            Layer::Json => b"\\\"",
+            Layer::Form => b"%22",
         }
     }
 }
@@ -160,7 +172,7 @@ impl<'w> Writer<'w, '_> {
             self.document.drop = Some(place.frames.len());
             return self.note(before, actions);
         }
-        if self.document.inner || self.document.skip.is_some() {
+        if self.document.is_inner() || self.document.skip.is_some() {
             return Ok(());
         }
         if actions.null || (actions.once && self.flow.is_copy()) {
@@ -216,7 +228,7 @@ impl<'w> Writer<'w, '_> {
 
     /// What becomes of the string that begins here, and is neither dropped nor skipped.
     fn choose(&mut self, place: Place<'_>, actions: &Actions) -> Result<Text, MaskError> {
-        if self.document.inner {
+        if self.document.is_inner() {
             return Ok(Text::Own);
         }
         if let Some(pair) = actions.signature {
@@ -235,7 +247,7 @@ impl<'w> Writer<'w, '_> {
             let nested = self
                 .document
                 .nested
-                .get_or_insert_with(|| Box::new(Nested::new(self.sink.plan.json_depth())));
+                .get_or_insert_with(|| Box::new(Nested::new(Layer::Json, self.sink.plan.json_depth())));
             nested.start(place.state);
             return Ok(Text::Nested);
         }
@@ -279,8 +291,9 @@ impl Visit for Writer<'_, '_> {
         if self.document.drop.is_some() {
             return Ok(());
         }
-        let Document { inner, scalar, .. } = &mut *self.document;
-        if *inner && scalar.has_ended() {
+        let inner = self.document.is_inner();
+        let scalar = &mut self.document.scalar;
+        if inner && scalar.has_ended() {
             return scalar.push(text, raw, self.sink);
         }
         let Some(behind) = scalar.behind() else {
@@ -306,7 +319,7 @@ impl Visit for Writer<'_, '_> {
             return Ok(());
         }
         let plan = self.sink.plan;
-        if let (false, Some(actions)) = (self.document.inner, plan.actions(place.state)) {
+        if let (false, Some(actions)) = (self.document.is_inner(), plan.actions(place.state)) {
             self.document.signed.resize(plan.signed(), SignedState::default());
             for &pair in &actions.signed_here {
                 if let Some(state) = self.document.signed.get_mut(pair) {

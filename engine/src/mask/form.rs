@@ -7,6 +7,7 @@
 //! A `%` without two hexadecimal digits stands for itself, as readers of forms have it. Only one layer is decoded.
 
 use super::MaskError;
+use super::document::Layer;
 use super::framer::{Framer, Run};
 use super::nested::Nested;
 use super::plan::MaskPlan;
@@ -39,7 +40,7 @@ impl FormBody {
             escape: Vec::new(),
             unit: TextUnit::default(),
             name: Name::default(),
-            value: Box::new(Nested::in_form(plan.json_depth())),
+            value: Box::new(Nested::new(Layer::Form, plan.json_depth())),
         }
     }
 

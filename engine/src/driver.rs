@@ -432,6 +432,7 @@ fn drop_trailers<H: Host>(host: &mut H, side: Side) -> Result<(), HostError> {
 /// Where a host keeps the facts of a connection.
 struct FactNames {
     root: &'static str,
+    /// Whether the host says if the client's certificate was verified.
     mtls: bool,
     uri_san: &'static str,
     dns_san: &'static str,
@@ -466,8 +467,9 @@ fn transport_facts<H: Host>(host: &H, names: &FactNames) -> TransportFacts {
     };
     TransportFacts {
         version: fact("tls_version"),
-        mtls: names.mtls
-            && matches!(host.property(&[names.root, "mtls"]), Ok(Some(flag)) if flag.first() == Some(&1)),
+        mtls: names.mtls.then(
+            || matches!(host.property(&[names.root, "mtls"]), Ok(Some(flag)) if flag.first() == Some(&1)),
+        ),
         peer: (peer != Peer::default()).then_some(peer),
     }
 }

@@ -117,7 +117,10 @@ impl Exchange {
             Ok(()) if out.get(start..) == Some(chunk) => BodyStep::Pass,
             Ok(()) => BodyStep::Emit,
             Err(error) => {
-                out.truncate(start);
+                if direction == Direction::Request {
+                    // A reply takes its place.
+                    out.truncate(start);
+                }
                 self.refuse_body(direction, error, out)
             }
         }

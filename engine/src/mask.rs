@@ -27,6 +27,7 @@ mod event;
 mod finding;
 mod form;
 mod framer;
+mod frames;
 mod instances;
 mod keys;
 mod long;
@@ -222,7 +223,7 @@ impl Masker {
     /// an event that was written in part.
     #[must_use]
     pub fn error_event(&self) -> Option<&[u8]> {
-        if self.framer.is_between_events() { self.plan.error_event() } else { None }
+        self.framer.error_event(&self.plan)
     }
 }
 

@@ -65,6 +65,8 @@ fn an_allowed_exchange_is_masked_both_ways_and_told_once() {
     assert_eq!(audit["caller"]["subject"], "agent-7");
     assert_eq!(audit["caller"]["groups"][0], "agents");
     assert_eq!(audit["tls"]["upstream"]["version"], "TLSv1.3");
+    assert!(audit["tls"]["downstream"]["mtls"].is_boolean());
+    assert_eq!(audit["tls"]["upstream"].get("mtls"), None, "nothing is said of what the host does not tell");
     for side in ["request", "response"] {
         assert_eq!(audit[side]["findings"][0]["mask"], "baseline", "{side}");
         assert_eq!(audit[side]["findings"][0]["detector"], "pii.email");
@@ -218,6 +220,42 @@ fn a_refused_stream_that_never_ends_is_cut_after_five_seconds() {
     assert_eq!(host.aborts, 1);
     assert_eq!(feed(&mut driver, &mut host, Response, b"data: {}\n\n", false), b"");
     assert_eq!(host.aborts, 1);
+}
+
+#[test]
+fn what_was_decided_before_a_refusal_leaves_however_the_response_was_cut() {
+    let streams = [
+        (
+            "text/event-stream",
+            "data: {\"delta\": \"one \"}\n\n: mail ada.lovelace@example.com\n\ndata: {\"delta\": bad}\n\ndata: {}\n\n",
+            "data: {\"delta\": \"one \"}\n\n: mail [EMAIL]\n\ndata: {\"error\":{\"type\":\"veilwire\"}}\n\n",
+        ),
+        (
+            "application/json",
+            "{\"a\": \"to ada.lovelace@example.com\", \"b\": 4111 1111, \"c\": 1}",
+            "{\"a\": \"to [EMAIL]\", \"b\": ",
+        ),
+        ("application/json", "[\"ok\", 7, nul, \"more\"]", "[\"ok\", 7, "),
+    ];
+    for (kind, body, expected) in streams {
+        let cuts =
+            (0..=body.len()).map(|at| vec![body.as_bytes().split_at(at).0, body.as_bytes().split_at(at).1]);
+        for chunks in cuts.chain([body.as_bytes().chunks(1).collect()]) {
+            let (mut driver, mut host) = agent("/chat");
+            assert_eq!(driver.request_head(&mut host, true), Action::Continue);
+            host.set_response("content-type", kind);
+            assert_eq!(driver.response_head(&mut host, false), Action::Continue);
+            let mut sent = Vec::new();
+            for chunk in &chunks {
+                sent.extend(feed(&mut driver, &mut host, Response, chunk, false));
+            }
+            assert_eq!(String::from_utf8(sent).unwrap(), expected, "of {body} in {}", chunks.len());
+            feed(&mut driver, &mut host, Response, b"", true);
+            assert_eq!(host.aborts, 1);
+            driver.finish(&mut host);
+            assert_eq!(host.audit()["outcome"], "refused");
+        }
+    }
 }
 
 #[test]

@@ -207,6 +207,23 @@ fn a_response_before_any_permit_is_aborted() {
     assert_eq!(host.aborts, 1);
 }
 
+#[test]
+fn a_request_after_the_proxys_own_reply_is_aborted() {
+    let mut host = agent();
+    let mut driver = Driver::new(policy(), &host);
+    host.properties.insert("response.code_details".into(), b"http1.codec_error".to_vec());
+    host.set_response(":status", "400");
+    assert_eq!(driver.response_head(&mut host, false), Action::Continue);
+    // The reply passes as it is; nothing else may.
+    assert_eq!(driver.request_head(&mut host, false), Action::Pause);
+    assert_eq!(host.aborts, 1);
+    host.buffer = format!(r#"{{"a": "{EMAIL}"}}"#).into_bytes();
+    for direction in [Request, Response] {
+        let size = host.buffer.len();
+        assert_eq!(driver.body(&mut host, direction, size, true), Action::Pause);
+    }
+}
+
 type BreakModel = fn(&mut Model);
 
 #[test]

@@ -46,6 +46,8 @@ impl Exchange {
             }
             // The proxy refused the request before any filter saw it; there is nothing to protect and nothing to add.
             (State::AwaitHead, Source::Proxy) => {
+                // SECURITY: the reply passes, so a request that came after it all the same must not be let through.
+                self.state = State::Done;
                 self.response = Leg::Pass;
                 Step::Continue
             }

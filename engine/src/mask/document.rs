@@ -203,7 +203,7 @@ impl<'w> Writer<'w, '_> {
     }
 
     /// Writes a scalar that waited for what follows it.
-    fn settle(&mut self) {
+    pub(crate) fn settle(&mut self) {
         if self.document.scalar.has_ended() {
             let quote = self.document.quote();
             self.document.scalar.write(quote, self.sink);
@@ -275,11 +275,16 @@ impl Visit for Writer<'_, '_> {
         if self.document.drop.is_some() {
             return Ok(());
         }
-        if self.document.scalar.has_ended() {
-            return self.document.scalar.push(text, raw, self.sink);
+        let Document { inner, scalar, .. } = &mut *self.document;
+        if *inner && scalar.has_ended() {
+            return scalar.push(text, raw, self.sink);
         }
-        self.raw(raw);
-        Ok(())
+        let Some(behind) = scalar.behind() else {
+            self.raw(raw);
+            return Ok(());
+        };
+        behind.extend_from_slice(raw);
+        self.sink.fits(scalar.held())
     }
 
     fn mark(&mut self, raw: &[u8]) -> Result<(), MaskError> {
@@ -434,8 +439,7 @@ impl Visit for Writer<'_, '_> {
         if self.document.drop.is_some() {
             return Ok(());
         }
-        let held = self.document.inner || part.kind == Scalar::Number;
-        if !held || self.document.skip.is_some() {
+        if self.document.skip.is_some() {
             self.raw(raw);
             return Ok(());
         }
@@ -450,12 +454,13 @@ impl Visit for Writer<'_, '_> {
             let at = self.location(place);
             let Document { unit, scalar, .. } = &mut *self.document;
             scalar.end(unit, self.sink, at)?;
-            if !self.document.inner {
-                self.settle();
-            }
         }
         self.finish(place);
         Ok(())
+    }
+
+    fn line_end(&mut self) {
+        self.settle();
     }
 
     fn known_key(&mut self, _place: Place<'_>, name: NameId, raw: &[u8]) -> Result<bool, MaskError> {

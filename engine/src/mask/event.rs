@@ -1,32 +1,17 @@
 //! One event, written line by line.
 
 use super::MaskError;
-use super::body::refusal;
 use super::channel::Flow;
-use super::document::{Document, Writer};
+use super::frames::{FrameDocument, Frames, Payload};
 use super::plan::MaskPlan;
-use super::survey::{Survey, Surveyor};
+use super::survey::Survey;
 use super::text::{Location, Sink, TextUnit};
-use crate::format::json::{Follow, Walker, is_blank};
-use crate::format::paths::StateId;
+use crate::format::json::is_blank;
 use crate::format::sse::{Field, Line, lines};
-
-/// What the data of an event is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Payload {
-    None,
-    /// The end of all channels, such as `[DONE]`.
-    Done,
-    Json,
-    Text,
-}
 
 /// Writes events; keeps nothing between them but memory.
 pub(crate) struct EventWriter {
-    /// Goes ahead.
-    scout: Walker,
-    walker: Walker,
-    document: Document,
+    document: FrameDocument,
     /// Comments, names, ids.
     unit: TextUnit,
     /// Data that is no JSON, over all its lines.
@@ -40,11 +25,8 @@ pub(crate) struct EventWriter {
 
 impl EventWriter {
     pub(crate) fn new(plan: &MaskPlan) -> EventWriter {
-        let walker = || Walker::new(StateId::ROOT, plan.json_depth(), Follow::Nothing);
         EventWriter {
-            scout: walker(),
-            walker: walker(),
-            document: Document::default(),
+            document: FrameDocument::new(plan),
             unit: TextUnit::default(),
             text: TextUnit::default(),
             in_text: false,
@@ -55,12 +37,151 @@ impl EventWriter {
 
     /// Bytes of text and state that are held.
     pub(crate) fn held(&self) -> usize {
-        let walkers = self.scout.held() + self.walker.held();
-        walkers + self.document.held() + self.unit.held() + self.text.held() + self.gap.len()
+        self.document.held() + self.unit.held() + self.text.held() + self.gap.len()
     }
 
+    /// Before data that is walked part by part.
+    pub(crate) fn begin_survey(&mut self) {
+        self.document.begin_survey();
+    }
+
+    /// Walks a part of the data.
+    pub(crate) fn survey_part(
+        &mut self,
+        part: &[u8],
+        survey: &mut Survey,
+        plan: &MaskPlan,
+    ) -> Result<(), MaskError> {
+        self.document.survey_part(part, survey, plan)
+    }
+
+    /// Before a block whose data is of this kind.
+    pub(crate) fn begin(&mut self, payload: Payload) {
+        self.document.begin();
+        self.unit.clear();
+        self.text.clear();
+        self.gap.clear();
+        self.in_text = false;
+        self.payload = payload;
+    }
+
+    /// The start of a data line, up to its value.
+    pub(crate) fn data_start(&mut self, name: &[u8], sink: &mut Sink<'_>) -> Result<(), MaskError> {
+        if self.in_text {
+            self.gap.extend_from_slice(name);
+            self.text.cell(&self.gap, b"\n", sink, at_line("sse.data"))?;
+            self.gap.clear();
+            return Ok(());
+        }
+        self.in_text = self.payload == Payload::Text;
+        self.beside(sink, name);
+        sink.fits(self.document.scalar().held())
+    }
+
+    /// A part of the value of a data line.
+    pub(crate) fn data_part(
+        &mut self,
+        part: &[u8],
+        flow: &mut Flow<'_>,
+        sink: &mut Sink<'_>,
+    ) -> Result<(), MaskError> {
+        match self.payload {
+            Payload::Json => self.document.write_part(part, flow, sink),
+            Payload::Text => self.text.literal(part, sink, at_line("sse.data")),
+            Payload::None | Payload::Done => {
+                sink.out.extend_from_slice(part);
+                Ok(())
+            }
+        }
+    }
+
+    /// The end of a data line.
+    pub(crate) fn data_end(
+        &mut self,
+        end: &[u8],
+        flow: &mut Flow<'_>,
+        sink: &mut Sink<'_>,
+    ) -> Result<(), MaskError> {
+        match self.payload {
+            Payload::Json => {
+                self.document.skip_line_end(flow, sink)?;
+                self.beside(sink, end);
+            }
+            Payload::Text => self.gap.extend_from_slice(end),
+            Payload::None | Payload::Done => sink.out.extend_from_slice(end),
+        }
+        Ok(())
+    }
+
+    /// The LF of a line end whose CR was written.
+    pub(crate) fn late_feed(&mut self, feed: &[u8], sink: &mut Sink<'_>) {
+        if self.in_text { self.gap.extend_from_slice(feed) } else { self.beside(sink, feed) }
+    }
+
+    /// A line that is no data.
+    pub(crate) fn line(&mut self, line: Line<'_>, sink: &mut Sink<'_>) -> Result<(), MaskError> {
+        if !self.in_text && !self.document.scalar().has_ended() {
+            return self.scan_line(line, sink);
+        }
+        let mut scanned = Vec::new();
+        std::mem::swap(sink.out, &mut scanned);
+        let done = self.scan_line(line, sink);
+        std::mem::swap(sink.out, &mut scanned);
+        done?;
+        if self.in_text {
+            self.gap.append(&mut scanned);
+            return sink.fits(self.gap.len());
+        }
+        self.beside(sink, &scanned);
+        sink.fits(self.document.scalar().held())
+    }
+
+    /// The end of the data.
+    pub(crate) fn finish(&mut self, flow: &mut Flow<'_>, sink: &mut Sink<'_>) -> Result<(), MaskError> {
+        match self.payload {
+            Payload::Json => self.document.finish(flow, sink),
+            Payload::Text => {
+                self.in_text = false;
+                self.text.finish(sink, at_line("sse.data"))?;
+                sink.out.append(&mut self.gap);
+                Ok(())
+            }
+            Payload::None | Payload::Done => Ok(()),
+        }
+    }
+
+    /// Writes what stands beside the data: at once, or with the scalar that waits before it.
+    fn beside(&mut self, sink: &mut Sink<'_>, bytes: &[u8]) {
+        match self.document.scalar().behind() {
+            Some(behind) => behind.extend_from_slice(bytes),
+            None => sink.out.extend_from_slice(bytes),
+        }
+    }
+
+    fn scan_line(&mut self, line: Line<'_>, sink: &mut Sink<'_>) -> Result<(), MaskError> {
+        let (field, at) = line.field();
+        let (root, at) = match field {
+            Field::Comment => ("sse.comment", at),
+            Field::Event => ("sse.event", at),
+            Field::Id => ("sse.id", at),
+            Field::Retry => ("sse.retry", at),
+            // Nobody knows the field, so its name is text as well.
+            Field::Other | Field::Data | Field::Blank => ("sse.field", 0),
+        };
+        let (name, value) = line.split(at);
+        let before = sink.replaced;
+        sink.out.extend_from_slice(name);
+        self.unit.literal(value, sink, at_line(root))?;
+        self.unit.finish(sink, at_line(root))?;
+        sink.out.extend_from_slice(line.end);
+        // SECURITY: clients send the id back (`Last-Event-ID`); a changed one would resume elsewhere.
+        if field == Field::Id && sink.replaced > before { Err(MaskError::EventId) } else { Ok(()) }
+    }
+}
+
+impl Frames for EventWriter {
     /// What the data of a block is: JSON if it begins like an object or array, or is one JSON string.
-    pub(crate) fn payload(&mut self, block: &[u8], plan: &MaskPlan) -> Payload {
+    fn payload(&mut self, block: &[u8], plan: &MaskPlan) -> Payload {
         let mut values = data(block);
         let Some(first) = values.next() else { return Payload::None };
         if values.next().is_none() && plan.is_done(first) {
@@ -75,37 +196,17 @@ impl EventWriter {
     }
 
     /// Walks the data of a block without writing it.
-    pub(crate) fn survey(
-        &mut self,
-        block: &[u8],
-        survey: &mut Survey,
-        plan: &MaskPlan,
-    ) -> Result<(), MaskError> {
-        self.scout.reset(StateId::ROOT);
+    fn survey(&mut self, block: &[u8], survey: &mut Survey, plan: &MaskPlan) -> Result<(), MaskError> {
+        self.document.begin_survey();
         for value in data(block) {
-            self.survey_part(value, survey, plan)?;
-            self.survey_part(b"\n", survey, plan)?;
+            self.document.survey_part(value, survey, plan)?;
+            self.document.survey_part(b"\n", survey, plan)?;
         }
-        self.scout.end(&mut Surveyor { survey, plan }).map_err(refusal)
-    }
-
-    /// Before data that is walked part by part.
-    pub(crate) fn begin_survey(&mut self) {
-        self.scout.reset(StateId::ROOT);
-    }
-
-    /// Walks a part of the data.
-    pub(crate) fn survey_part(
-        &mut self,
-        part: &[u8],
-        survey: &mut Survey,
-        plan: &MaskPlan,
-    ) -> Result<(), MaskError> {
-        self.scout.run(part, plan.paths(), &mut Surveyor { survey, plan }).map_err(refusal)
+        self.document.end_survey(survey, plan)
     }
 
     /// Writes a block. A copy has only the fields that readers dispatch on.
-    pub(crate) fn write(
+    fn write(
         &mut self,
         block: &[u8],
         payload: Payload,
@@ -130,130 +231,23 @@ impl EventWriter {
                 _ => self.line(line, sink)?,
             }
         }
-        Ok(())
-    }
-
-    /// Before a block whose data is of this kind.
-    pub(crate) fn begin(&mut self, payload: Payload) {
-        self.walker.reset(StateId::ROOT);
-        self.document.reset();
-        self.unit.clear();
-        self.text.clear();
-        self.gap.clear();
-        self.in_text = false;
-        self.payload = payload;
-    }
-
-    /// The start of a data line, up to its value.
-    pub(crate) fn data_start(&mut self, name: &[u8], sink: &mut Sink<'_>) -> Result<(), MaskError> {
-        if self.in_text {
-            self.gap.extend_from_slice(name);
-            self.text.cell(&self.gap, b"\n", sink, at_line("sse.data"))?;
-            self.gap.clear();
-            return Ok(());
-        }
-        self.in_text = self.payload == Payload::Text;
-        sink.out.extend_from_slice(name);
-        Ok(())
-    }
-
-    /// A part of the value of a data line.
-    pub(crate) fn data_part(
-        &mut self,
-        part: &[u8],
-        flow: &mut Flow<'_>,
-        sink: &mut Sink<'_>,
-    ) -> Result<(), MaskError> {
-        match self.payload {
-            Payload::Json => {
-                let EventWriter { walker, document, .. } = self;
-                let paths = sink.plan.paths();
-                let mut writer = Writer { document, sink, base: None, flow: flow.reborrow() };
-                walker.run(part, paths, &mut writer).map_err(refusal)
-            }
-            Payload::Text => self.text.literal(part, sink, at_line("sse.data")),
-            Payload::None | Payload::Done => {
-                sink.out.extend_from_slice(part);
-                Ok(())
-            }
-        }
-    }
-
-    /// The end of a data line.
-    pub(crate) fn data_end(
-        &mut self,
-        end: &[u8],
-        flow: &mut Flow<'_>,
-        sink: &mut Sink<'_>,
-    ) -> Result<(), MaskError> {
-        match self.payload {
-            Payload::Json => {
-                let EventWriter { walker, document, .. } = self;
-                let paths = sink.plan.paths();
-                let mut writer = Writer { document, sink: &mut *sink, base: None, flow: flow.reborrow() };
-                // A line end is a blank of the document, but not a part of any value that may be dropped.
-                walker.cell(b"", b"\n", paths, &mut writer).map_err(refusal)?;
-                sink.out.extend_from_slice(end);
-            }
-            Payload::Text => self.gap.extend_from_slice(end),
-            Payload::None | Payload::Done => sink.out.extend_from_slice(end),
+        if flow.is_copy() && block.ends_with(b"\r\n\r") {
+            // The LF of the last line end came after the event was taken.
+            sink.out.push(b'\n');
         }
         Ok(())
     }
 
-    /// The LF of a line end whose CR was written.
-    pub(crate) fn late_feed(&mut self, feed: &[u8], sink: &mut Sink<'_>) {
-        if self.in_text { self.gap.extend_from_slice(feed) } else { sink.out.extend_from_slice(feed) }
-    }
-
-    /// A line that is no data.
-    pub(crate) fn line(&mut self, line: Line<'_>, sink: &mut Sink<'_>) -> Result<(), MaskError> {
-        if !self.in_text {
-            return self.scan_line(line, sink);
+    fn write_own(&mut self, event: &[u8], document: &[u8], out: &mut Vec<u8>) -> Result<(), MaskError> {
+        if !event.is_empty() {
+            out.extend_from_slice(b"event: ");
+            out.extend_from_slice(event);
+            out.push(b'\n');
         }
-        std::mem::swap(sink.out, &mut self.gap);
-        let scanned = self.scan_line(line, sink);
-        std::mem::swap(sink.out, &mut self.gap);
-        scanned?;
-        sink.fits(self.gap.len())
-    }
-
-    /// The end of the data.
-    pub(crate) fn finish(&mut self, flow: &mut Flow<'_>, sink: &mut Sink<'_>) -> Result<(), MaskError> {
-        match self.payload {
-            Payload::Json => {
-                let EventWriter { walker, document, .. } = self;
-                let mut writer = Writer { document, sink, base: None, flow: flow.reborrow() };
-                walker.end(&mut writer).map_err(refusal)
-            }
-            Payload::Text => {
-                self.in_text = false;
-                self.text.finish(sink, at_line("sse.data"))?;
-                sink.out.append(&mut self.gap);
-                Ok(())
-            }
-            Payload::None | Payload::Done => Ok(()),
-        }
-    }
-
-    fn scan_line(&mut self, line: Line<'_>, sink: &mut Sink<'_>) -> Result<(), MaskError> {
-        let (field, at) = line.field();
-        let (root, at) = match field {
-            Field::Comment => ("sse.comment", at),
-            Field::Event => ("sse.event", at),
-            Field::Id => ("sse.id", at),
-            Field::Retry => ("sse.retry", at),
-            // Nobody knows the field, so its name is text as well.
-            Field::Other | Field::Data | Field::Blank => ("sse.field", 0),
-        };
-        let (name, value) = line.split(at);
-        let before = sink.replaced;
-        sink.out.extend_from_slice(name);
-        self.unit.literal(value, sink, at_line(root))?;
-        self.unit.finish(sink, at_line(root))?;
-        sink.out.extend_from_slice(line.end);
-        // SECURITY: clients send the id back (`Last-Event-ID`); a changed one would resume elsewhere.
-        if field == Field::Id && sink.replaced > before { Err(MaskError::EventId) } else { Ok(()) }
+        out.extend_from_slice(b"data: ");
+        out.extend_from_slice(document);
+        out.extend_from_slice(b"\n\n");
+        Ok(())
     }
 }
 

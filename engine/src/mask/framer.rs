@@ -28,9 +28,9 @@ pub(super) trait Framer {
         &[]
     }
 
-    /// May an event of our own follow what was put out?
-    fn is_between_events(&self) -> bool {
-        false
+    /// What tells a reader about a refusal, if anything of our own may follow what was put out.
+    fn error_event<'f>(&'f self, _plan: &'f MaskPlan) -> Option<&'f [u8]> {
+        None
     }
 }
 

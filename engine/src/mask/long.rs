@@ -6,8 +6,9 @@
 
 use super::MaskError;
 use super::channel::Binding;
-use super::event::{EventWriter, Payload};
+use super::event::EventWriter;
 use super::framer::Run;
+use super::frames::{Frames, Payload};
 use super::instances::Instances;
 use super::plan::MaskPlan;
 use super::text::Sink;

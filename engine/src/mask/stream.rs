@@ -1,18 +1,15 @@
 //! An event stream as a body: events are held until they are complete, and leave in the write that completes them.
 //!
-//! Every event is surveyed, then written. Text that is undecided at the end of a fragment stays in its channel. Comments
-//! and blank lines between events are written at once. Where the stream ends, what is not complete was cut off and is
+//! Events are the frames of [`frames`](super::frames). Text that is undecided at the end of a fragment stays in its
+//! channel. Comments and blank lines between events are written at once. Where the stream ends, what is not complete was cut off and is
 //! dropped: an event without its blank line, which no reader dispatches, and text that still waits in a channel.
 
 use super::MaskError;
-use super::channel::Flow;
-use super::event::{EventWriter, Payload};
+use super::event::EventWriter;
 use super::framer::{Framer, Run};
 use super::instances::Instances;
 use super::long::LongEvent;
 use super::plan::MaskPlan;
-use super::survey::UNPRINTABLE_KEY;
-use super::text::Sink;
 use crate::format::sse::{Found, LineFinder};
 
 /// An event stream.
@@ -99,11 +96,19 @@ impl EventStream {
         rest
     }
 
-    /// The block is too large: goes on without holding it. Returns how much of `fresh` that took.
+    /// The block is too large: goes on without holding it. Returns how much of `fresh` that took; nothing is written if it fails.
     fn begin_long(&mut self, fresh: &[u8], run: &mut Run<'_>) -> Result<usize, MaskError> {
+        let start = run.out.len();
         let mut head = std::mem::take(&mut self.block);
         head.extend_from_slice(fresh);
-        self.long = Some(LongEvent::begin(&head, &mut self.writer, &mut self.instances, run)?);
+        match LongEvent::begin(&head, &mut self.writer, &mut self.instances, run) {
+            Ok(long) => self.long = Some(long),
+            Err(error) => {
+                // The client has whole events only, so that an error event can follow.
+                run.out.truncate(start);
+                return Err(error);
+            }
+        }
         Ok(fresh.len())
     }
 
@@ -116,79 +121,15 @@ impl EventStream {
         Ok(())
     }
 
-    /// Writes a block whose last bytes are `fresh`: all of it, or nothing and an error.
+    /// Writes a block whose last bytes are `fresh`.
     fn take_block(&mut self, fresh: &[u8], run: &mut Run<'_>) -> Result<(), MaskError> {
-        let start = run.out.len();
-        let done = if self.block.is_empty() {
-            self.write_block(fresh, run)
-        } else {
-            let mut block = std::mem::take(&mut self.block);
-            block.extend_from_slice(fresh);
-            let done = self.write_block(&block, run);
-            block.clear();
-            self.block = block;
-            done
-        };
-        if done.is_err() {
-            // The client has whole events only, so that an error event can follow.
-            run.out.truncate(start);
+        if self.block.is_empty() {
+            return self.instances.write_frame(&mut self.writer, fresh, run);
         }
+        self.block.extend_from_slice(fresh);
+        let done = self.instances.write_frame(&mut self.writer, &self.block, run);
+        self.block.clear();
         done
-    }
-
-    fn write_block(&mut self, block: &[u8], run: &mut Run<'_>) -> Result<(), MaskError> {
-        let payload = self.writer.payload(block, run.plan);
-        self.instances.begin_event();
-        if !run.plan.channels().is_empty() {
-            match payload {
-                Payload::Json => self.writer.survey(block, &mut self.instances.survey, run.plan)?,
-                Payload::Done => self.instances.close_all(),
-                Payload::None | Payload::Text => {}
-            }
-            self.instances.bind(run.plan)?;
-            for place in 0..self.instances.list.len() {
-                if self.instances.ends_before(place) {
-                    self.write_tail(place, run)?;
-                }
-            }
-        }
-        let room = self.instances.room(run.plan);
-        let mut sink = Sink::new(run.plan, run.out, run.findings, room);
-        self.writer.write(block, payload, self.instances.flow(), &mut sink)?;
-        self.instances.keep_carriers(block, run.plan);
-        self.instances.settle(run.plan)
-    }
-
-    /// Ends the text of an instance, in an event of its own if anything waits.
-    fn write_tail(&mut self, place: usize, run: &mut Run<'_>) -> Result<(), MaskError> {
-        let room = self.instances.room(run.plan);
-        let Some(instance) = self.instances.list.get_mut(place) else { return Ok(()) };
-        let mut tail = Vec::new();
-        instance.finish(&mut Sink::new(run.plan, &mut tail, run.findings, room))?;
-        if tail.is_empty() {
-            return Ok(());
-        }
-        let template = run.plan.channel(instance.channel).and_then(|channel| channel.tail.as_ref());
-        if let Some(template) = template {
-            if instance.keys.values().iter().any(|&key| key >= UNPRINTABLE_KEY) {
-                return Err(MaskError::NoCarrier);
-            }
-            template.write(&tail, instance.keys.values(), run.out);
-            return Ok(());
-        }
-        let carrier = std::mem::take(&mut instance.carrier);
-        if carrier.is_empty() {
-            return Err(MaskError::NoCarrier);
-        }
-        let flow = Flow::Copy { fragment: instance.carrier_fragment, tail: &tail };
-        let mut sink = Sink::new(run.plan, run.out, run.findings, room);
-        sink.quiet = true;
-        self.writer.write(&carrier, Payload::Json, flow, &mut sink)?;
-        if carrier.ends_with(b"\r\n\r") {
-            // The LF of the last line end came after the event was taken.
-            run.out.push(b'\n');
-        }
-        Ok(())
     }
 }
 
@@ -202,8 +143,8 @@ impl Framer for EventStream {
         Ok(())
     }
 
-    fn is_between_events(&self) -> bool {
-        self.long.is_none()
+    fn error_event<'f>(&'f self, plan: &'f MaskPlan) -> Option<&'f [u8]> {
+        if self.long.is_none() { plan.error_event() } else { None }
     }
 
     fn held(&self) -> usize {

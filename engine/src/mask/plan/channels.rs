@@ -55,9 +55,12 @@ pub(crate) struct CloserPlan {
     pub(crate) keys: Vec<Option<KeyUse>>,
 }
 
-/// The event that carries a tail.
+/// The frame that carries a tail.
 #[derive(Debug)]
-pub(crate) struct Tail(Vec<TailPart>);
+pub(crate) struct Tail {
+    event: Vec<u8>,
+    document: Vec<TailPart>,
+}
 
 #[derive(Debug)]
 enum TailPart {
@@ -137,10 +140,17 @@ impl Channels {
 }
 
 impl Tail {
+    /// Reads an event of one data line: other syntaxes carry the same document in their own way.
     fn new(template: &str, keys: usize) -> Result<Tail, InvalidPlan> {
+        let (event, rest) = match template.strip_prefix("event: ") {
+            Some(rest) => rest.split_once('\n').ok_or(InvalidPlan::Template)?,
+            None => ("", template),
+        };
+        let document = rest.strip_prefix("data: ").and_then(|rest| rest.strip_suffix("\n\n"));
+        let mut rest =
+            document.filter(|document| !document.contains(['\r', '\n'])).ok_or(InvalidPlan::Template)?;
         let mut parts = Vec::new();
         let mut texts = 0;
-        let mut rest = template;
         while let Some((before, after)) = rest.split_once('%') {
             parts.push(TailPart::Raw(before.as_bytes().to_vec()));
             let mut chars = after.chars();
@@ -159,15 +169,21 @@ impl Tail {
             rest = chars.as_str();
         }
         parts.push(TailPart::Raw(rest.as_bytes().to_vec()));
-        if texts != 1 || !template.ends_with("\n\n") {
+        if texts != 1 {
             return Err(InvalidPlan::Template);
         }
-        Ok(Tail(parts))
+        Ok(Tail { event: event.as_bytes().to_vec(), document: parts })
     }
 
-    /// Writes the event; `keys` are the values of the instance.
-    pub(crate) fn write(&self, text: &[u8], keys: &[u64], out: &mut Vec<u8>) {
-        for part in &self.0 {
+    /// Name of the event; may be empty.
+    pub(crate) fn event(&self) -> &[u8] {
+        &self.event
+    }
+
+    /// The document of the event; `keys` are the values of the instance.
+    pub(crate) fn document(&self, text: &[u8], keys: &[u64]) -> Vec<u8> {
+        let mut out = Vec::new();
+        for part in &self.document {
             match part {
                 TailPart::Raw(raw) => out.extend_from_slice(raw),
                 TailPart::Text => out.extend_from_slice(text),
@@ -177,6 +193,7 @@ impl Tail {
                 }
             }
         }
+        out
     }
 }
 

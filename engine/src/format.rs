@@ -3,6 +3,7 @@
 mod crc32;
 pub(crate) mod inflate;
 pub(crate) mod json;
+pub(crate) mod objects;
 pub(crate) mod paths;
 pub(crate) mod sse;
 
@@ -11,8 +12,10 @@ pub use inflate::Coding;
 /// A format that can be masked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Format {
-    /// JSON (RFC 8259); further documents may follow, one a line.
+    /// JSON (RFC 8259).
     Json,
+    /// JSON documents, one a line (NDJSON, JSON Lines).
+    Lines,
     /// Server-sent events (WHATWG HTML, section 9.2).
     Sse,
     /// Text that means what its bytes say: plain text, markup, tables, source code.
@@ -53,8 +56,8 @@ impl Format {
         }
         let format = match (kind, subtype) {
             ("text", "event-stream") => Format::Sse,
-            ("application" | "text", "json")
-            | ("application", "x-ndjson" | "ndjson" | "jsonl" | "x-jsonlines" | "json-lines") => Format::Json,
+            ("application" | "text", "json") => Format::Json,
+            ("application", "x-ndjson" | "ndjson" | "jsonl" | "x-jsonlines" | "json-lines") => Format::Lines,
             (_, subtype) if subtype.ends_with("+json") => Format::Json,
             ("text", subtype) if !FOLDED.contains(&subtype) => Format::Text,
             ("application", "x-www-form-urlencoded") => Format::Form,
@@ -141,7 +144,7 @@ mod tests {
             ("Application/JSON ; Charset=UTF-8", Ok(Format::Json)),
             ("application/json; charset=\"utf-8\"; profile=\"a;b\"", Ok(Format::Json)),
             ("application/problem+json", Ok(Format::Json)),
-            ("application/x-ndjson", Ok(Format::Json)),
+            ("application/x-ndjson", Ok(Format::Lines)),
             ("application/json; charset=latin1", Ok(Format::Json)),
             ("application/json;", Ok(Format::Json)),
             ("text/event-stream; charset=utf-8", Ok(Format::Sse)),

@@ -30,6 +30,7 @@ mod framer;
 mod frames;
 mod instances;
 mod keys;
+mod lines;
 mod long;
 mod nested;
 mod plain;
@@ -39,10 +40,12 @@ pub mod scan;
 mod stream;
 mod survey;
 mod text;
+mod trailers;
 pub mod validate;
 
 pub use finding::{Finding, Findings, What};
 pub use plan::{InvalidPlan, MaskPlan};
+pub(crate) use trailers::mask_trailers;
 
 use crate::format::inflate::{Inflate, Stop};
 use crate::format::{Coding, Format};

@@ -111,7 +111,86 @@ fn a_number_as_document_survives_trailers() {
     assert_eq!(feed(&mut driver, &mut host, Response, b"34", false), b"");
     assert_eq!(driver.trailers(&mut host, Response), Action::Continue);
     assert_eq!(host.buffer, b" 1234");
-    assert!(host.trailers.is_empty(), "trailers are not inspected, so they do not pass");
+    assert_eq!(FakeHost::header(&host.trailers, "x-checksum"), Some("1"));
+}
+
+#[test]
+fn trailers_are_scanned_and_kept() {
+    let rows: [(&str, &str, Option<&str>); 11] = [
+        ("grpc-status", "5", Some("5")),
+        ("grpc-message", "no user ada.lovelace@example.com here", Some("no user [EMAIL] here")),
+        ("grpc-message", "no%20user%3A%20ada.lovelace%40example.com%21", Some("no%20user%3A%20[EMAIL]%21")),
+        ("grpc-message", "%6da%64%61@exa%6Dple%2Ecom", Some("[EMAIL]")),
+        ("grpc-message", "100%, 5%4, %zz ada@example.com%", Some("100%, 5%4, %zz [EMAIL]%")),
+        ("grpc-message", "not found: caf%C3%A9", Some("not found: caf%C3%A9")),
+        ("x-note", "ada@example.com; b=2", Some("[EMAIL]; b=2")),
+        ("x-note", "\u{e9}t\u{e9}", Some("\u{e9}t\u{e9}")),
+        ("grpc-status-details-bin", "CAUSBWE", None),
+        ("x-veilwire-subject", "forged", None),
+        ("content-md5", "Q2hlY2sgSW50ZWdyaXR5IQ==", None),
+    ];
+    for direction in [Request, Response] {
+        for (name, value, expected) in rows {
+            let (mut driver, mut host) = agent("/chat");
+            assert_eq!(driver.request_head(&mut host, direction == Response), Action::Continue);
+            if direction == Response {
+                assert_eq!(driver.response_head(&mut host, false), Action::Continue);
+            }
+            assert_eq!(feed(&mut driver, &mut host, direction, b"{}", false), b"{}");
+            host.trailers = vec![
+                (name.as_bytes().to_vec(), value.as_bytes().to_vec()),
+                (b"x-end".to_vec(), b"1".to_vec()),
+            ];
+            assert_eq!(driver.trailers(&mut host, direction), Action::Continue, "{name}: {value}");
+            assert_eq!(FakeHost::header(&host.trailers, name), expected, "{name}: {value}");
+            assert_eq!(FakeHost::header(&host.trailers, "x-end"), Some("1"));
+            driver.finish(&mut host);
+            let side = if direction == Request { "request" } else { "response" };
+            let found = &host.audit()[side]["findings"];
+            if value.contains("ada") || value.contains("%6da") {
+                assert_eq!((&found[0]["location"], &found[0]["count"]), (&"trailer".into(), &1.into()));
+            } else {
+                assert_eq!(found.as_array().map_or(0, Vec::len), 0, "{name}: {value}");
+            }
+        }
+    }
+}
+
+#[test]
+fn repeated_trailers_are_scanned_each_and_joined_if_one_is_changed() {
+    let (mut driver, mut host) = agent("/chat");
+    assert_eq!(driver.request_head(&mut host, true), Action::Continue);
+    assert_eq!(driver.response_head(&mut host, false), Action::Continue);
+    assert_eq!(feed(&mut driver, &mut host, Response, b"{}", false), b"{}");
+    let line = |name: &str, value: &str| (name.as_bytes().to_vec(), value.as_bytes().to_vec());
+    host.trailers = vec![
+        line("a", "1"),
+        line("b", "1"),
+        line("a", EMAIL),
+        line("b", "2"),
+        line("t_ada@example.com", "1"),
+    ];
+    assert_eq!(driver.trailers(&mut host, Response), Action::Continue);
+    host.trailers.sort();
+    assert_eq!(host.trailers, [line("a", "1, [EMAIL]"), line("b", "1"), line("b", "2")]);
+}
+
+#[test]
+fn trailers_that_cannot_be_read_or_written_are_no_way_around() {
+    for broken in [Call::Headers, Call::Apply] {
+        for direction in [Request, Response] {
+            let (mut driver, mut host) = agent("/chat");
+            assert_eq!(driver.request_head(&mut host, direction == Response), Action::Continue);
+            if direction == Response {
+                assert_eq!(driver.response_head(&mut host, false), Action::Continue);
+            }
+            assert_eq!(feed(&mut driver, &mut host, direction, b"{}", false), b"{}");
+            host.trailers = vec![(b"x-note".to_vec(), EMAIL.as_bytes().to_vec())];
+            host.broken = vec![broken];
+            assert_eq!(driver.trailers(&mut host, direction), Action::Pause, "{broken:?} {direction:?}");
+            assert_eq!(host.replies.len() + host.aborts, 1);
+        }
+    }
 }
 
 #[test]

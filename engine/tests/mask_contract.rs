@@ -378,6 +378,35 @@ fn events_keep_comments_names_ids_and_payloads_of_every_kind() {
 }
 
 #[test]
+fn a_masked_text_is_still_text_for_the_next_masker() {
+    let plan = Setup::of("openai.chat").plan();
+    for (text, expected) in [
+        ("data: ada@example.com\n\n", "data: [EMAIL]\n\n"),
+        ("data:\ndata:  ada@example.com, 4111 1111 1111 1111\n\n", "data:\ndata:  [EMAIL], [CARD]\n\n"),
+        ("data: [EMAIL] bob@example.com\n\n", "data: [EMAIL] [EMAIL]\n\n"),
+        ("data: [EMAIL] \"bob@example.com\ndata: {\"a\n\n", "data: [EMAIL] \"[EMAIL]\ndata: {\"a\n\n"),
+    ] {
+        stream(&plan, text, expected);
+        stream(&plan, expected, expected);
+    }
+    // Only placeholders of this policy, and only as they are.
+    for other in ["[NAME]", "[EMAI", "[\"EMAIL]", "{EMAIL]", "[ EMAIL]", "[DONE", "[ada@example.com]"] {
+        assert_eq!(
+            refused(&plan, Format::Sse, &format!("data: {other}\n\n")),
+            MaskError::InvalidJson,
+            "{other}"
+        );
+    }
+}
+
+#[test]
+fn a_placeholder_that_json_can_begin_with_makes_no_text() {
+    let plan = Setup { placeholder: "[1,2", ..Setup::default() }.plan();
+    assert_eq!(refused(&plan, Format::Sse, "data: [1,2 ada@example.com\n\n"), MaskError::InvalidJson);
+    stream(&plan, "data: [1,2,\"ada\\u0040example.com\"]\n\n", "data: [1,2,\"[1,2\"]\n\n");
+}
+
+#[test]
 fn comments_leave_with_their_line_and_events_with_their_blank_line() {
     let mut masker = Masker::new(Setup::of("openai.chat").plan(), Format::Sse);
     let mut out = Vec::new();
@@ -395,7 +424,7 @@ fn more_state_than_the_limit_refuses() {
     setup.limits = Limits { state: 4096, ..Limits::default() };
     let plan = setup.plan();
     let long = "1".repeat(5000);
-    for body in [format!("[{long}]"), format!("{{\"a@x.com{}\":1}}", " ".repeat(5000))] {
+    for body in [format!("{{\"a\":{long}}}"), format!("{{\"a@x.com{}\":1}}", " ".repeat(5000))] {
         for size in [1, 7, usize::MAX] {
             let (out, ended) = send(&plan, Format::Json, body.as_bytes().chunks(size.min(body.len())));
             assert_eq!(ended.err(), Some(MaskError::Budget), "{}", out.len());
@@ -477,12 +506,19 @@ fn a_large_event_gives_to_its_channel_or_is_refused_where_that_would_be_a_guess(
         // The key comes behind its fragment, and too late.
         format!("data: {{\"delta\":{{\"text\":\"a \"}},\"pad\":\"{pad}{pad}\",\"index\":0}}\n\n"),
         format!("data: {{\"pad\":\"{pad}\",\"delta\":{{\"text\":\"a \"}},\"index\":0}}\n\n"),
-        // It closes a text that still waits.
-        format!("data: {{\"type\":\"content_block_stop\",\"index\":0,\"pad\":\"{pad}\"}}\n\n"),
+        // It closes a text that still waits, and says so too late.
         format!("data: {{\"pad\":\"{pad}\",\"type\":\"content_block_stop\",\"index\":0}}\n\n"),
     ] {
         assert_eq!(in_any_cut(&plan, &(delta_of(0, "ada") + &late)).1, Err(MaskError::LateMember), "{late}");
     }
+    // What it closes in the part that is held goes out before it; nothing may come for it behind that part.
+    let early = |rest: &str| {
+        format!("data: {{\"type\":\"content_block_stop\",\"index\":0,\"pad\":\"{pad}\"{rest}}}\n\n")
+    };
+    let expected = delta_of(0, "") + &delta_of(0, "ada") + &early("");
+    assert!(in_any_cut(&plan, &(delta_of(0, "ada") + &early(""))) == (expected, Ok(())));
+    let reopened = delta_of(0, "ada") + &early(",\"delta\":{\"text\":\"@example.com\"}");
+    assert_eq!(in_any_cut(&plan, &reopened).1, Err(MaskError::LateMember));
     // A line of which nobody knows what it is until it ends is held.
     assert_eq!(in_any_cut(&plan, &format!("data: {{}}\nevent: {pad}\n\n")).1, Err(MaskError::Budget));
     // The next event carries the tail for this content, so it cannot be an event that is gone.

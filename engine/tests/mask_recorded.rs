@@ -44,13 +44,23 @@ fn whole_documents_pass_unchanged() {
 }
 
 #[test]
-fn deltas_on_lines_are_refused_where_they_would_have_to_be_joined() {
+fn deltas_on_lines_are_joined_where_lines_are_announced() {
     for (name, body) in recorded("anthropic", ".ndjson") {
-        let (_, ended) = whole(&Setup::of("anthropic.messages").plan(), Format::Json, &body);
+        let plan = Setup::of("anthropic.messages").plan();
+        let (out, ended) = whole(&plan, Format::Lines, &body);
+        assert!(ended.is_ok_and(|findings| findings.is_empty()), "{name}");
+        assert!(line_texts(&out) == line_texts(&body), "{name}: text of a channel changed");
+        let (_, ended) = whole(&plan, Format::Json, &body);
         assert_eq!(ended.err(), Some(MaskError::InvalidJson), "{name}");
         let (out, ended) = whole(&Setup::default().plan(), Format::Json, &body);
         assert!(ended.is_ok_and(|findings| findings.is_empty()) && out == body, "{name}");
     }
+}
+
+/// As [`texts`], of a body with one event a line.
+fn line_texts(body: &[u8]) -> BTreeMap<String, String> {
+    let text = std::str::from_utf8(body).unwrap();
+    texts(text.lines().map(|line| format!("data: {line}\n\n")).collect::<String>().as_bytes())
 }
 
 #[test]

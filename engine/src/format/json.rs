@@ -195,6 +195,11 @@ impl Walker {
         self.state == State::Start(0) && self.frames.is_empty()
     }
 
+    /// Is a byte order mark begun that is not complete?
+    pub(crate) fn is_in_mark(&self) -> bool {
+        matches!(self.state, State::Start(1..))
+    }
+
     /// The value that is expected next, if one is.
     pub(crate) fn expected(&self) -> Option<Place<'_>> {
         let expected = matches!(self.state, State::Start(_) | State::Value | State::FirstElement);

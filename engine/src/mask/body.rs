@@ -1,7 +1,7 @@
 //! A whole JSON document as a body. Written as it comes; only what is undecided is held.
 //!
 //! Several documents, one a line, are accepted only where nothing is known of channels: their texts would have to be
-//! joined over the lines, which this framer does not do.
+//! joined over the lines, which is what [`lines`](super::lines) does.
 
 use super::MaskError;
 use super::channel::Flow;
@@ -26,6 +26,11 @@ impl JsonBody {
         let follow = if plan.channels().is_empty() { Follow::Lines } else { Follow::Nothing };
         let walker = Walker::new(StateId::ROOT, plan.json_depth(), follow);
         JsonBody { walker, document: Document::default(), hidden: false }
+    }
+
+    /// Is a byte order mark begun that is not complete?
+    pub(crate) fn is_in_mark(&self) -> bool {
+        self.walker.is_in_mark()
     }
 }
 

@@ -11,7 +11,7 @@ use crate::format::sse::{Field, Line, lines};
 
 /// Writes events; keeps nothing between them but memory.
 pub(crate) struct EventWriter {
-    document: FrameDocument,
+    pub(crate) document: FrameDocument,
     /// Comments, names, ids.
     unit: TextUnit,
     /// Data that is no JSON, over all its lines.
@@ -38,21 +38,6 @@ impl EventWriter {
     /// Bytes of text and state that are held.
     pub(crate) fn held(&self) -> usize {
         self.document.held() + self.unit.held() + self.text.held() + self.gap.len()
-    }
-
-    /// Before data that is walked part by part.
-    pub(crate) fn begin_survey(&mut self) {
-        self.document.begin_survey();
-    }
-
-    /// Walks a part of the data.
-    pub(crate) fn survey_part(
-        &mut self,
-        part: &[u8],
-        survey: &mut Survey,
-        plan: &MaskPlan,
-    ) -> Result<(), MaskError> {
-        self.document.survey_part(part, survey, plan)
     }
 
     /// Before a block whose data is of this kind.
@@ -177,18 +162,34 @@ impl EventWriter {
         // SECURITY: clients send the id back (`Last-Event-ID`); a changed one would resume elsewhere.
         if field == Field::Id && sink.replaced > before { Err(MaskError::EventId) } else { Ok(()) }
     }
+
+    /// Does it begin with a placeholder with which no JSON can begin?
+    ///
+    /// SECURITY: nobody reads as JSON what begins so, and every text is scanned as it stands: whoever sends it could as well
+    /// have begun with any other letter.
+    fn begins_as_masked(&mut self, text: &[u8], plan: &MaskPlan) -> bool {
+        let Some(placeholder) = plan.leading_placeholder(text) else { return false };
+        self.document.begin_survey();
+        self.document.survey_part(placeholder, &mut Survey::default(), plan).is_err()
+    }
 }
 
 impl Frames for EventWriter {
-    /// What the data of a block is: JSON if it begins like an object or array, or is one JSON string.
+    /// What the data of a block is: JSON if it begins like an object or array, or is one JSON string. A masked text that
+    /// begins with a placeholder of the policy is text, though the placeholder may begin with a bracket.
     fn payload(&mut self, block: &[u8], plan: &MaskPlan) -> Payload {
         let mut values = data(block);
         let Some(first) = values.next() else { return Payload::None };
         if values.next().is_none() && plan.is_done(first) {
             return Payload::Done;
         }
-        match data(block).flatten().find(|&&byte| !is_blank(byte)) {
+        let begin = |value: &'_ [u8]| value.iter().position(|&byte| !is_blank(byte));
+        let Some(text) = data(block).find_map(|value| value.get(begin(value)?..)) else {
+            return Payload::None;
+        };
+        match text.first() {
             None => Payload::None,
+            Some(b'{' | b'[') if self.begins_as_masked(text, plan) => Payload::Text,
             Some(b'{' | b'[') => Payload::Json,
             Some(b'"') if self.survey(block, &mut Survey::default(), plan).is_ok() => Payload::Json,
             Some(_) => Payload::Text,

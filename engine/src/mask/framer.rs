@@ -7,6 +7,7 @@ use super::MaskError;
 use super::body::JsonBody;
 use super::finding::Findings;
 use super::form::FormBody;
+use super::lines::ObjectStream;
 use super::plain::{Sniffed, TextBody};
 use super::plan::MaskPlan;
 use super::stream::EventStream;
@@ -44,7 +45,10 @@ pub(super) struct Run<'r> {
 /// The registry.
 pub(super) fn framer(format: Format, plan: &MaskPlan) -> Box<dyn Framer> {
     match format {
-        Format::Json => Box::new(JsonBody::new(plan)),
+        // Without channels nothing has to be joined, so any number of documents may go by.
+        Format::Json | Format::Lines if plan.channels().is_empty() => Box::new(JsonBody::new(plan)),
+        Format::Json => Box::new(ObjectStream::new(plan, plan.expects_lines())),
+        Format::Lines => Box::new(ObjectStream::new(plan, true)),
         Format::Sse => Box::new(EventStream::new(plan)),
         Format::Form => Box::new(Sniffed::new(Box::new(FormBody::new(plan)))),
         Format::Text => Box::new(Sniffed::new(Box::new(TextBody::default()))),

@@ -56,6 +56,7 @@ pub(crate) struct FrameDocument {
     scout: Walker,
     walker: Walker,
     document: Document,
+    root: StateId,
 }
 
 impl Instances {
@@ -149,7 +150,17 @@ impl Instances {
 impl FrameDocument {
     pub(crate) fn new(plan: &MaskPlan) -> FrameDocument {
         let walker = || Walker::new(StateId::ROOT, plan.json_depth(), Follow::Nothing);
-        FrameDocument { scout: walker(), walker: walker(), document: Document::default() }
+        FrameDocument {
+            scout: walker(),
+            walker: walker(),
+            document: Document::default(),
+            root: StateId::ROOT,
+        }
+    }
+
+    /// Documents are at a place with this state: paths go on inside them.
+    pub(crate) fn set_root(&mut self, root: StateId) {
+        self.root = root;
     }
 
     /// Bytes of text and state that are held.
@@ -159,7 +170,7 @@ impl FrameDocument {
 
     /// Before a survey, part by part.
     pub(crate) fn begin_survey(&mut self) {
-        self.scout.reset(StateId::ROOT);
+        self.scout.reset(self.root);
     }
 
     /// Surveys a part of the document.
@@ -179,7 +190,7 @@ impl FrameDocument {
 
     /// Before a document is written, part by part.
     pub(crate) fn begin(&mut self) {
-        self.walker.reset(StateId::ROOT);
+        self.walker.reset(self.root);
         self.document.reset();
     }
 

@@ -45,7 +45,8 @@ impl Instances {
     /// Binds the surveyed fragments and signatures, and marks what the event closes.
     pub(crate) fn bind(&mut self, plan: &MaskPlan) -> Result<(), MaskError> {
         for number in 0..self.survey.fragments.len() {
-            if let Some(&(channel, arrays)) = self.survey.fragments.get(number) {
+            if let Some(&(first, arrays)) = self.survey.fragments.get(number) {
+                let (channel, _) = self.survey.channel_of(first, &arrays, plan);
                 let instance = self.instance(channel, &arrays, plan)?;
                 self.fragments.push(Binding { instance, last: false });
             }

@@ -1,14 +1,14 @@
-//! An event that is larger than what may be held: surveyed as it goes by, and written at once.
+//! A frame that is larger than what may be held: surveyed as it goes by, and written at once.
 //!
 //! Exact or refused, never guessed. A fragment is written only if the keys that name its instance stood before it (or in
-//! the part that was held). What closes an instance may come too late to put a tail before the event, so an instance
-//! that a long event closes must have nothing waiting when the event ends.
+//! the part that was held). What closes an instance may come too late to put a tail before the frame, so an instance
+//! that a long frame closes behind that part must have nothing waiting when the frame ends.
 
 use super::MaskError;
 use super::channel::Binding;
 use super::event::EventWriter;
 use super::framer::Run;
-use super::frames::{Frames, Payload};
+use super::frames::{FrameDocument, Frames, Payload};
 use super::instances::Instances;
 use super::plan::MaskPlan;
 use super::text::Sink;
@@ -21,10 +21,15 @@ pub(crate) struct LongEvent {
     line: Vec<u8>,
     /// The value of a data line is being read.
     in_data: bool,
+    /// The data, if it is a document in which there may be fragments.
+    document: Option<LongDocument>,
+}
+
+/// The document that is going by.
+#[derive(Default)]
+pub(crate) struct LongDocument {
     /// Fragments that have their instance.
     bound: usize,
-    /// The data is a document in which there may be fragments.
-    surveyed: bool,
 }
 
 impl LongEvent {
@@ -46,21 +51,21 @@ impl LongEvent {
             return Err(MaskError::Budget);
         }
         instances.begin_event();
-        writer.begin(payload);
-        writer.begin_survey();
-        let surveyed = payload == Payload::Json && !run.plan.channels().is_empty();
-        let mut long = LongEvent { line: Vec::new(), in_data: false, bound: 0, surveyed };
-        if surveyed {
+        let mut long = LongEvent { line: Vec::new(), in_data: false, document: None };
+        if payload == Payload::Json && !run.plan.channels().is_empty() {
+            writer.document.begin_survey();
             for line in lines(head) {
                 if let (Field::Data, at) = line.field() {
-                    writer.survey_part(line.split(at).1, &mut instances.survey, run.plan)?;
+                    let value = line.split(at).1;
+                    writer.document.survey_part(value, &mut instances.survey, run.plan)?;
                     if !line.end.is_empty() {
-                        writer.survey_part(b"\n", &mut instances.survey, run.plan)?;
+                        writer.document.survey_part(b"\n", &mut instances.survey, run.plan)?;
                     }
                 }
             }
-            long.bind(instances, run.plan)?;
+            long.document = Some(LongDocument::begin(writer, instances, run)?);
         }
+        writer.begin(payload);
         for line in lines(head) {
             if line.end.is_empty() {
                 long.open_line(line.text, writer, instances, run, true)?;
@@ -111,8 +116,8 @@ impl LongEvent {
             return Ok(false);
         }
         if std::mem::take(&mut self.in_data) {
-            if self.surveyed {
-                writer.survey_part(b"\n", &mut instances.survey, run.plan)?;
+            if self.document.is_some() {
+                writer.document.survey_part(b"\n", &mut instances.survey, run.plan)?;
             }
             let (mut flow, mut sink) = (instances.flow(), Sink::new(run.plan, run.out, run.findings, room));
             writer.data_end(end, &mut flow, &mut sink)?;
@@ -120,15 +125,15 @@ impl LongEvent {
         }
         let text = std::mem::take(&mut self.line);
         let line = Line { text: &text, end };
-        if line.field().0 == Field::Data && self.surveyed {
-            writer.survey_part(b"\n", &mut instances.survey, run.plan)?;
+        if line.field().0 == Field::Data && self.document.is_some() {
+            writer.document.survey_part(b"\n", &mut instances.survey, run.plan)?;
         }
         let (mut flow, mut sink) = (instances.flow(), Sink::new(run.plan, run.out, run.findings, room));
         match line.field().0 {
             Field::Blank => {
                 writer.finish(&mut flow, &mut sink)?;
                 sink.out.extend_from_slice(end);
-                self.close(instances, run.plan)?;
+                LongDocument::close(instances, run.plan)?;
                 return Ok(true);
             }
             Field::Data => {
@@ -175,45 +180,61 @@ impl LongEvent {
         run: &mut Run<'_>,
         head: bool,
     ) -> Result<(), MaskError> {
+        if let (Some(document), false) = (&mut self.document, head) {
+            return document.write(text, &mut writer.document, instances, run);
+        }
+        let room = instances.room(run.plan);
+        let (mut flow, mut sink) = (instances.flow(), Sink::new(run.plan, run.out, run.findings, room));
+        writer.data_part(text, &mut flow, &mut sink)
+    }
+}
+
+impl LongDocument {
+    /// After its head was surveyed: binds the fragments of the head, and writes the texts that the head ends without giving
+    /// to them. What is left to the caller is to write the head.
+    pub(crate) fn begin(
+        frames: &mut dyn Frames,
+        instances: &mut Instances,
+        run: &mut Run<'_>,
+    ) -> Result<LongDocument, MaskError> {
+        let mut long = LongDocument::default();
+        long.bind(instances, run.plan)?;
+        instances.mark_closed(run.plan);
+        instances.write_tails(frames, Instances::ends_before, run)?;
+        Ok(long)
+    }
+
+    /// The next part of the document.
+    pub(crate) fn write(
+        &mut self,
+        text: &[u8],
+        document: &mut FrameDocument,
+        instances: &mut Instances,
+        run: &mut Run<'_>,
+    ) -> Result<(), MaskError> {
         let mut rest = text;
         while !rest.is_empty() {
-            let ahead = !head && self.surveyed;
             // A quote is surveyed before it is written, all else after: so what is known of the keys of a fragment, and
             // what left before a refusal, depends on the order of the bytes alone.
-            let length =
-                if ahead { memchr(b'"', rest).map_or(rest.len(), |at| at.max(1)) } else { rest.len() };
+            let length = memchr(b'"', rest).map_or(rest.len(), |at| at.max(1));
             let (part, after) = rest.split_at_checked(length).unwrap_or((rest, &[]));
             rest = after;
-            if ahead && part == b"\"" {
-                writer.survey_part(part, &mut instances.survey, run.plan)?;
+            if part == b"\"" {
+                document.survey_part(part, &mut instances.survey, run.plan)?;
                 self.bind(instances, run.plan)?;
             }
             let room = instances.room(run.plan);
             let (mut flow, mut sink) = (instances.flow(), Sink::new(run.plan, run.out, run.findings, room));
-            writer.data_part(part, &mut flow, &mut sink)?;
-            if ahead && part != b"\"" {
-                writer.survey_part(part, &mut instances.survey, run.plan)?;
+            document.write_part(part, &mut flow, &mut sink)?;
+            if part != b"\"" {
+                document.survey_part(part, &mut instances.survey, run.plan)?;
             }
         }
         Ok(())
     }
 
-    /// Gives every new fragment its instance.
-    fn bind(&mut self, instances: &mut Instances, plan: &MaskPlan) -> Result<(), MaskError> {
-        while let Some(&(channel, arrays)) = instances.survey.fragments.get(self.bound) {
-            let uses = plan.channel(channel).map(|channel| channel.keys.as_slice()).unwrap_or_default();
-            if !instances.survey.shows_all(uses, &arrays) {
-                return Err(MaskError::LateMember);
-            }
-            let instance = instances.instance(channel, &arrays, plan)?;
-            instances.fragments.push(Binding { instance, last: false });
-            self.bound += 1;
-        }
-        // SECURITY: whether a signature is void must be known when it is written; only a text without end here is.
-        if instances.survey.signatures.is_empty() { Ok(()) } else { Err(MaskError::LateMember) }
-    }
-
-    fn close(&self, instances: &mut Instances, plan: &MaskPlan) -> Result<(), MaskError> {
+    /// The end of the frame, after all of it was written.
+    pub(crate) fn close(instances: &mut Instances, plan: &MaskPlan) -> Result<(), MaskError> {
         instances.mark_closed(plan);
         for (place, instance) in instances.list.iter().enumerate() {
             if instance.closed && instance.waits() {
@@ -225,5 +246,25 @@ impl LongEvent {
             }
         }
         instances.settle(plan)
+    }
+
+    /// Gives every new fragment its instance.
+    fn bind(&mut self, instances: &mut Instances, plan: &MaskPlan) -> Result<(), MaskError> {
+        while let Some(&(first, arrays)) = instances.survey.fragments.get(self.bound) {
+            let (channel, settled) = instances.survey.channel_of(first, &arrays, plan);
+            let uses = plan.channel(channel).map(|channel| channel.keys.as_slice()).unwrap_or_default();
+            if !settled || !instances.survey.shows_all(uses, &arrays) {
+                return Err(MaskError::LateMember);
+            }
+            let instance = instances.instance(channel, &arrays, plan)?;
+            if instances.list.get(instance).is_some_and(|instance| instance.closed) {
+                // Its text left before the frame: this fragment would have had to be joined to it.
+                return Err(MaskError::LateMember);
+            }
+            instances.fragments.push(Binding { instance, last: false });
+            self.bound += 1;
+        }
+        // SECURITY: whether a signature is void must be known when it is written; only a text without end here is.
+        if instances.survey.signatures.is_empty() { Ok(()) } else { Err(MaskError::LateMember) }
     }
 }

@@ -7,9 +7,9 @@
 //! It does not know markup: a value that is interrupted by tags is not one text.
 
 use super::MaskError;
-use super::body::JsonBody;
-use super::framer::{Framer, Run};
+use super::framer::{Framer, Run, framer};
 use super::text::{Location, Sink, TextUnit};
+use crate::format::Format;
 use crate::format::json::is_blank;
 use memchr::memchr;
 
@@ -91,7 +91,7 @@ impl Sniffed {
             if matches!(first, b'{' | b'[') {
                 self.framer.write(blanks, run)?;
                 self.framer.end(run)?;
-                self.framer = Box::new(JsonBody::new(run.plan));
+                self.framer = framer(Format::Json, run.plan);
                 return self.framer.write(rest, run);
             }
         }

@@ -39,6 +39,7 @@ pub struct MaskPlan {
     inflate_ratio: u32,
     done: Vec<Vec<u8>>,
     error_event: Vec<u8>,
+    lines: bool,
     idle: bool,
 }
 
@@ -61,6 +62,9 @@ pub enum InvalidPlan {
     /// A replacement would need an escape.
     #[error("a replacement is not JSON-safe")]
     Replacement,
+    /// A channel with a condition is not followed by one with the same fragments.
+    #[error("a channel with `when` needs a next channel with the same fragments")]
+    Otherwise,
     /// A template of a channel is not an event, or names a key that the channel has not.
     #[error("a tail template is malformed")]
     Template,
@@ -85,7 +89,7 @@ pub(crate) struct Actions {
     pub(crate) signature: Option<usize>,
     /// Pairs of signed text and signature live in the object here.
     pub(crate) signed_here: Vec<usize>,
-    /// A string here is a fragment.
+    /// A string here is a fragment: of this channel, or of one that comes after it.
     pub(crate) fragment: Option<ChannelId>,
     /// A string here is the signature of a channel.
     pub(crate) channel_signature: Option<ChannelId>,
@@ -93,6 +97,8 @@ pub(crate) struct Actions {
     pub(crate) key: Option<usize>,
     /// Closers that look here: their numbers among all closers.
     pub(crate) closers: Vec<usize>,
+    /// Channels whose condition looks here.
+    pub(crate) whens: Vec<ChannelId>,
 }
 
 /// A value that is masked whatever it holds.
@@ -117,6 +123,7 @@ enum Marker<'p> {
     ChannelSignature(ChannelId),
     Key(usize),
     Closer(usize),
+    When(ChannelId),
 }
 
 impl MaskPlan {
@@ -162,6 +169,9 @@ impl MaskPlan {
             }
             None => Channels::default(),
         };
+        if !channels.is_empty() {
+            add_elements(&mut patterns);
+        }
         let steps: Vec<&[PathStep]> = patterns.iter().map(|(steps, _)| steps.as_slice()).collect();
         let paths = Paths::new(&steps).map_err(|_| InvalidPlan::Paths)?;
         let markers = |ends: &[usize]| -> Vec<Marker<'_>> {
@@ -190,6 +200,7 @@ impl MaskPlan {
                 content.done.iter().map(|payload| payload.clone().into_bytes()).collect()
             }),
             error_event: content.map_or_else(Vec::new, |content| content.error_event.clone().into_bytes()),
+            lines: content.is_some_and(|content| content.lines),
         };
         let mut unit = TextUnit::default();
         let clean =
@@ -211,7 +222,7 @@ impl MaskPlan {
     #[must_use]
     pub fn takes(&self, format: Format) -> bool {
         match format {
-            Format::Json | Format::Sse => true,
+            Format::Json | Format::Lines | Format::Sse => true,
             Format::Form => self.channels.is_empty(),
             Format::Text => self.channels.is_empty() && !self.active.is_empty(),
         }
@@ -284,9 +295,26 @@ impl MaskPlan {
         (!self.error_event.is_empty()).then_some(&self.error_event)
     }
 
+    /// The document of [`MaskPlan::error_event`], as a line.
+    pub(crate) fn error_line(&self) -> Option<&[u8]> {
+        const DATA: &[u8] = b"data: ";
+        let mut lines = self.error_event.split_inclusive(|&byte| byte == b'\n');
+        lines.find_map(|line| line.strip_prefix(DATA))
+    }
+
+    /// May JSON of this content be one document a line, whatever its content type says?
+    pub(crate) fn expects_lines(&self) -> bool {
+        self.lines
+    }
+
     /// What is written where these detectors found something.
     pub(crate) fn placeholder(&self, detectors: &DetectorBits) -> &[u8] {
         self.replacements.strictest(detectors)
+    }
+
+    /// The placeholder with which `text` begins.
+    pub(crate) fn leading_placeholder(&self, text: &[u8]) -> Option<&[u8]> {
+        self.replacements.beginning(text)
     }
 
     /// Counts a span for every mask that asked for one of its detectors.
@@ -299,12 +327,30 @@ impl MaskPlan {
     }
 }
 
+impl Actions {
+    /// Does a survey need the value here?
+    pub(crate) fn is_observed(&self) -> bool {
+        self.key.is_some() || !self.closers.is_empty() || !self.whens.is_empty()
+    }
+}
+
 impl FieldPlan {
     pub(crate) fn record(&self, location: &str, findings: &mut Findings) {
         for &(mask, what) in &self.findings {
             findings.record(mask, what, location);
         }
     }
+}
+
+/// A delta stream may be an array: what holds for a document holds for its elements.
+fn add_elements(patterns: &mut Vec<(Vec<PathStep>, Marker<'_>)>) {
+    let anywhere = |steps: &[PathStep]| steps.first() == Some(&PathStep::Descend);
+    let elements = patterns.iter().filter(|(steps, _)| !anywhere(steps)).map(|(steps, marker)| {
+        let steps = std::iter::once(PathStep::AnyElement).chain(steps.iter().cloned());
+        (steps.collect(), *marker)
+    });
+    let elements: Vec<_> = elements.collect();
+    patterns.extend(elements);
 }
 
 /// Adds everything of a content but its channels.
@@ -363,6 +409,7 @@ impl Actions {
                 Marker::ChannelSignature(channel) => actions.channel_signature = Some(channel),
                 Marker::Key(key) => actions.key = Some(key),
                 Marker::Closer(closer) => actions.closers.push(closer),
+                Marker::When(channel) => actions.whens.push(channel),
             }
         }
         let tags = fields.iter().map(|&(_, tag)| tag);

@@ -4,7 +4,7 @@
 
 use super::MaskError;
 use super::channel::InstanceKeys;
-use super::plan::{ChannelId, CloserPlan, KeyUse, MAX_ARRAYS, MaskPlan};
+use super::plan::{Actions, ChannelId, CloserPlan, KeyUse, MAX_ARRAYS, MaskPlan};
 use crate::format::json::{NameId, Place, Scalar, ScalarPart, Visit};
 
 /// Places in the arrays on the way to a value, outermost first.
@@ -14,13 +14,15 @@ pub(crate) struct Arrays([u32; MAX_ARRAYS]);
 /// What an event has.
 #[derive(Default)]
 pub(crate) struct Survey {
-    /// Strings that are fragments, in order.
+    /// Strings that are fragments, in order, each with the first channel that it may belong to.
     pub(crate) fragments: Vec<(ChannelId, Arrays)>,
     /// Strings that are signatures of channels, in order.
     pub(crate) signatures: Vec<(ChannelId, Arrays)>,
     /// Closers that apply, in order.
     pub(crate) closers: Vec<(usize, Arrays)>,
     keys: Vec<(usize, Arrays, u64)>,
+    /// Conditions of channels that were looked at, and whether they hold.
+    whens: Vec<(ChannelId, Arrays, bool)>,
     /// The scalar or string being read, if it matters.
     value: Vec<u8>,
     matters: bool,
@@ -38,7 +40,26 @@ impl Survey {
         self.signatures.clear();
         self.closers.clear();
         self.keys.clear();
+        self.whens.clear();
         self.matters = false;
+    }
+
+    /// The channel of a fragment, and whether all conditions that lead to it were looked at already.
+    pub(crate) fn channel_of(&self, first: ChannelId, at: &Arrays, plan: &MaskPlan) -> (ChannelId, bool) {
+        let (mut channel, mut settled) = (first, true);
+        while let Some(when) = plan.channel(channel).and_then(|plan| plan.when.as_ref()) {
+            let same = |(of, arrays, _): &&(ChannelId, Arrays, bool)| {
+                *of == channel && arrays.first(when.arrays) == at.first(when.arrays)
+            };
+            // Of repeated members the last one counts.
+            match self.whens.iter().rev().find(same) {
+                Some((_, _, true)) => break,
+                Some((_, _, false)) => {}
+                None => settled = false,
+            }
+            channel = channel.next();
+        }
+        (channel, settled)
     }
 
     /// The keys that name the instance of a fragment. A key that is absent is the place in its innermost array.
@@ -136,6 +157,11 @@ impl Surveyor<'_> {
                 self.survey.closers.push((closer, Arrays::of(place)));
             }
         }
+        for &channel in &actions.whens {
+            let when = self.plan.channel(channel).and_then(|channel| channel.when.as_ref());
+            let holds = when.is_some_and(|when| text == Some(&when.is));
+            self.survey.whens.push((channel, Arrays::of(place), holds));
+        }
     }
 }
 
@@ -171,7 +197,7 @@ impl Visit for Surveyor<'_> {
         if let Some(channel) = actions.channel_signature {
             self.survey.signatures.push((channel, Arrays::of(place)));
         }
-        self.survey.matters = !actions.closers.is_empty() || actions.key.is_some();
+        self.survey.matters = actions.is_observed();
         self.survey.value.clear();
         Ok(())
     }
@@ -208,9 +234,7 @@ impl Visit for Surveyor<'_> {
         _raw: &[u8],
     ) -> Result<(), MaskError> {
         if part.first {
-            let actions = self.plan.actions(place.state);
-            self.survey.matters =
-                actions.is_some_and(|actions| actions.key.is_some() || !actions.closers.is_empty());
+            self.survey.matters = self.plan.actions(place.state).is_some_and(Actions::is_observed);
             self.survey.value.clear();
         }
         self.note(text);
@@ -221,7 +245,7 @@ impl Visit for Surveyor<'_> {
         if std::mem::take(&mut self.survey.matters) {
             let value = std::mem::take(&mut self.survey.value);
             let null = kind == Scalar::Literal && value == b"null";
-            self.close(place, None, null);
+            self.close(place, Some(&value), null);
             if let (false, Some(key)) = (null, self.plan.actions(place.state).and_then(|actions| actions.key))
             {
                 self.survey.keys.push((key, Arrays::of(place), key_value(&value)));

@@ -370,6 +370,9 @@ pub struct Content {
     /// [`Channel::tail`]), because clients add them up or join them.
     #[serde(default)]
     pub once: Vec<PathPattern>,
+    /// A JSON body may be many documents, one a line, whatever its content type says.
+    #[serde(default)]
+    pub lines: bool,
 }
 
 /// A text and the signature over it, in one document.
@@ -393,6 +396,10 @@ pub struct Channel {
     pub name: String,
     /// Strings that are fragments of this text.
     pub fragments: Vec<PathPattern>,
+    /// The fragments are of this text only where this is observed; otherwise they belong to the next channel of the
+    /// list, which names the same fragments.
+    #[serde(default)]
+    pub when: Option<Condition>,
     /// Numbers that name the instance.
     #[serde(default)]
     pub key: Vec<PathPattern>,
@@ -417,7 +424,17 @@ pub struct Channel {
 pub struct Closer {
     /// Where to look.
     pub at: PathPattern,
-    /// The string expected there; absent: anything but `null`.
+    /// The string, number or literal expected there; absent: anything but `null`.
     #[serde(default)]
     pub is: Option<String>,
+}
+
+/// An observation beside a fragment: in the same event, and below the same array elements as far as its path goes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Condition {
+    /// Where to look.
+    pub at: PathPattern,
+    /// The string, number or literal expected there.
+    pub is: String,
 }

@@ -14,6 +14,13 @@ pub(crate) const MAX_ARRAYS: usize = 6;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct ChannelId(usize);
 
+impl ChannelId {
+    /// The channel after this one.
+    pub(crate) fn next(self) -> ChannelId {
+        ChannelId(self.0 + 1)
+    }
+}
+
 /// All channels of a content.
 #[derive(Debug, Default)]
 pub(crate) struct Channels {
@@ -34,6 +41,16 @@ pub(crate) struct ChannelPlan {
     pub(crate) signature_keys: Vec<Option<KeyUse>>,
     pub(crate) signed: bool,
     pub(crate) tail: Option<Tail>,
+    /// Without it, the fragments belong to the next channel.
+    pub(crate) when: Option<WhenPlan>,
+}
+
+/// What must be observed beside a fragment.
+#[derive(Debug)]
+pub(crate) struct WhenPlan {
+    pub(crate) is: Vec<u8>,
+    /// How many arrays its path goes through; the fragments share them.
+    pub(crate) arrays: usize,
 }
 
 /// A key, seen from another place of the same event.
@@ -49,7 +66,7 @@ pub(crate) struct KeyUse {
 #[derive(Debug)]
 pub(crate) struct CloserPlan {
     pub(crate) channel: ChannelId,
-    /// The string that is expected; none: anything but `null`.
+    /// What is expected; none: anything but `null`.
     pub(crate) is: Option<Vec<u8>>,
     /// The keys of the channel, in their order; none if the closer says nothing about one.
     pub(crate) keys: Vec<Option<KeyUse>>,
@@ -91,12 +108,26 @@ impl Channels {
             if own.len() > MAX_KEYS || channel.fragments.is_empty() {
                 return Err(InvalidPlan::ChannelPath);
             }
+            let next = channels.get(place + 1).map(|next| &next.fragments);
+            if channel.when.is_some() && next != Some(&channel.fragments) {
+                return Err(InvalidPlan::Otherwise);
+            }
+            let when = channel.when.as_ref().map(|when| followable(when.at.steps())).transpose()?;
+            // Of channels that share their fragments the first one stands for all.
+            let shared =
+                place.checked_sub(1).and_then(|before| channels.get(before)?.when.as_ref()).is_some();
             for path in &channel.fragments {
                 let steps = followable(path.steps())?;
-                if own.iter().any(|(_, key)| seen_from(key, steps).is_none()) {
+                let beside = own.iter().map(|(_, key)| *key).chain(when);
+                if beside.into_iter().any(|key| seen_from(key, steps).is_none()) {
                     return Err(InvalidPlan::ChannelPath);
                 }
-                add(steps, Marker::Fragment(id));
+                if !shared {
+                    add(steps, Marker::Fragment(id));
+                }
+            }
+            if let Some(steps) = when {
+                add(steps, Marker::When(id));
             }
             let uses = |from: &[PathStep]| -> Vec<Option<KeyUse>> {
                 let seen = own
@@ -121,6 +152,10 @@ impl Channels {
                 signature_keys: signature.map(uses).unwrap_or_default(),
                 signed: signature.is_some(),
                 tail: channel.tail.as_ref().map(|text| Tail::new(text, own.len())).transpose()?,
+                when: channel.when.as_ref().map(|when| WhenPlan {
+                    is: when.is.clone().into_bytes(),
+                    arrays: arrays(when.at.steps()),
+                }),
             });
         }
         Ok(all)

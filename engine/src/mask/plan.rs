@@ -1,4 +1,4 @@
-//! What to do where: the masks of a policy and the data of a content, compiled for one direction.
+//! What to do where: the masks of a policy and the data of a content, compiled for one place of an exchange.
 
 mod channels;
 mod replace;
@@ -13,7 +13,7 @@ use crate::decision::Direction;
 use crate::format::Format;
 use crate::format::paths::{NameId, Paths, StateId};
 use crate::policy::id::MaskId;
-use crate::policy::model::{Content, Detector, Limits, Mask, Tag, Thinking};
+use crate::policy::model::{Content, Detector, Field, Limits, Mask, Tag, Thinking};
 use crate::policy::path::PathStep;
 use channels::Channels;
 use std::sync::Arc;
@@ -22,7 +22,7 @@ use std::sync::Arc;
 #[derive(Debug)]
 pub struct MaskPlan {
     set: Arc<DetectorSet>,
-    /// Detectors that run: those of all masks that scan this direction.
+    /// Detectors that run: those of all masks that scan this place.
     active: DetectorBits,
     masks: Vec<(MaskId, DetectorBits)>,
     replacements: Replacements,
@@ -41,6 +41,60 @@ pub struct MaskPlan {
     error_event: Vec<u8>,
     lines: bool,
     idle: bool,
+}
+
+/// A part of an exchange that masks look at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Place {
+    /// The body of a request.
+    RequestBody,
+    /// The body of a response.
+    ResponseBody,
+    /// The path of a request.
+    Path,
+    /// The query of a request.
+    Query,
+    /// The headers of requests and responses.
+    Headers,
+}
+
+impl From<Direction> for Place {
+    /// The body of this direction.
+    fn from(direction: Direction) -> Place {
+        match direction {
+            Direction::Request => Place::RequestBody,
+            Direction::Response => Place::ResponseBody,
+        }
+    }
+}
+
+impl Place {
+    /// Every place.
+    pub(crate) const ALL: [Place; 5] =
+        [Place::RequestBody, Place::ResponseBody, Place::Path, Place::Query, Place::Headers];
+
+    fn is_scanned(self, mask: &Mask) -> bool {
+        match self {
+            Place::RequestBody => mask.request_body,
+            Place::ResponseBody => mask.response_body,
+            Place::Path => mask.head.path,
+            Place::Query => mask.head.query,
+            Place::Headers => mask.head.headers,
+        }
+    }
+
+    fn fields(self, mask: &Mask) -> &[Field] {
+        match self {
+            Place::RequestBody | Place::ResponseBody => &mask.fields,
+            Place::Path => &[],
+            Place::Query => &mask.head.query_fields,
+            Place::Headers => &mask.head.header_fields,
+        }
+    }
+
+    pub(crate) fn is_body(self) -> bool {
+        matches!(self, Place::RequestBody | Place::ResponseBody)
+    }
 }
 
 /// Why masks cannot be carried out.
@@ -111,7 +165,7 @@ pub(crate) struct FieldPlan {
 /// What a pattern of the paths stands for.
 #[derive(Clone, Copy, Debug)]
 enum Marker<'p> {
-    Field(MaskId, &'p crate::policy::model::Field),
+    Field(MaskId, &'p Field),
     Null,
     Once,
     Skip,
@@ -127,7 +181,7 @@ enum Marker<'p> {
 }
 
 impl MaskPlan {
-    /// Compiles the union of `masks` for one direction of a content.
+    /// Compiles the union of `masks` for one place; `content` is that of a body.
     ///
     /// # Errors
     /// See [`InvalidPlan`].
@@ -138,17 +192,14 @@ impl MaskPlan {
         tags: &[Tag],
         masks: &[(MaskId, &Mask)],
         content: Option<&Content>,
-        direction: Direction,
+        place: impl Into<Place>,
         thinking: Thinking,
         limits: &Limits,
     ) -> Result<MaskPlan, InvalidPlan> {
-        let scans = |mask: &Mask| match direction {
-            Direction::Request => mask.request_body,
-            Direction::Response => mask.response_body,
-        };
+        let place = place.into();
         let scanning: Vec<(MaskId, DetectorBits)> = masks
             .iter()
-            .filter(|(_, mask)| scans(mask) && !mask.detectors.is_empty())
+            .filter(|(_, mask)| place.is_scanned(mask) && !mask.detectors.is_empty())
             .map(|(id, mask)| (*id, mask.detectors.iter().copied().collect()))
             .collect();
         let active = scanning.iter().fold(DetectorBits::new(), |all, (_, bits)| all.union(bits));
@@ -158,9 +209,8 @@ impl MaskPlan {
         let replacements = Replacements::new(detectors, tags)?;
         let mut patterns: Vec<(Vec<PathStep>, Marker<'_>)> = Vec::new();
         for (id, mask) in masks {
-            patterns.extend(
-                mask.fields.iter().map(|field| (field.at.steps().to_vec(), Marker::Field(*id, field))),
-            );
+            let fields = place.fields(mask).iter();
+            patterns.extend(fields.map(|field| (field.at.steps().to_vec(), Marker::Field(*id, field))));
         }
         let channels = match content {
             Some(content) => {
@@ -182,7 +232,7 @@ impl MaskPlan {
             .map(|ends| Actions::new(&markers(ends), &replacements))
             .collect::<Result<Vec<_>, _>>()?;
         let mut plan = MaskPlan {
-            idle: active.is_empty() && masks.iter().all(|(_, mask)| mask.fields.is_empty()),
+            idle: active.is_empty() && masks.iter().all(|(_, mask)| place.fields(mask).is_empty()),
             set,
             active,
             masks: scanning,

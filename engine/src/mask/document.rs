@@ -10,7 +10,7 @@ use super::nested::Nested;
 use super::plan::Actions;
 use super::scalar::HeldScalar;
 use super::text::{Location, Sink, TextUnit};
-use crate::format::json::{NameId, Place, Scalar, ScalarPart, Visit};
+use crate::format::json::{Block, NameId, Place, Plain, Scalar, ScalarPart, Visit};
 
 /// What is kept of a document between two calls.
 #[derive(Default)]
@@ -86,6 +86,9 @@ pub(crate) struct Writer<'w, 's> {
     pub(crate) base: Option<Location<'w>>,
     pub(crate) flow: Flow<'w>,
 }
+
+/// With less room even a short number may have to be refused, so nothing is passed over.
+const LEAST_ROOM: usize = 1024;
 
 impl Document {
     pub(crate) fn new(layer: Layer) -> Document {
@@ -401,7 +404,7 @@ impl Visit for Writer<'_, '_> {
             },
             Text::Fragment(number) => {
                 let before = self.sink.replaced;
-                self.flow.write_run(number, run, self.sink)?;
+                self.flow.write_block(number, &Block::literal(run), self.sink)?;
                 self.note_at(before, place)
             }
             Text::Key => {
@@ -414,6 +417,53 @@ impl Visit for Writer<'_, '_> {
 
     fn cell(&mut self, place: Place<'_>, raw: &[u8], text: &[u8]) -> Result<(), MaskError> {
         self.write_text(place, raw, text)
+    }
+
+    fn block(&mut self, place: Place<'_>, block: Block<'_>) -> Result<(), MaskError> {
+        let before = self.sink.replaced;
+        match self.document.string {
+            Text::Own => {
+                let at = self.location(place);
+                self.document.unit.block(&block, self.sink, at)?;
+            }
+            Text::Fragment(number) => self.flow.write_block(number, &block, self.sink)?,
+            _ => {
+                return block.pieces().try_for_each(|(raw, text)| {
+                    if raw == text { self.text(place, text) } else { self.cell(place, raw, text) }
+                });
+            }
+        }
+        self.note_at(before, place)
+    }
+
+    fn may_glide(&self) -> bool {
+        let Document { inner, drop, scalar, .. } = &*self.document;
+        !inner && drop.is_none() && !scalar.waits() && self.sink.room >= LEAST_ROOM
+    }
+
+    fn plain(&mut self, place: Place<'_>, token: Plain<'_>) -> bool {
+        let plan = self.sink.plan;
+        let Document { skip, keys, signed, .. } = &*self.document;
+        let actions = plan.actions(place.state);
+        let acts = || actions.is_some_and(|actions| actions.writes);
+        let skips = || actions.is_some_and(|actions| actions.skip);
+        let clear = |text| plan.set().filter().is_clear(text);
+        match token {
+            Plain::Enter => !acts() && (skip.is_some() || !skips()) && signed.len() == plan.signed(),
+            Plain::Leave => *skip != Some(place.frames.len()) && !keys.remembers(),
+            Plain::Key(name, text) => {
+                skip.is_some() || plan.is_clean(name) || (keys.may_pass(text) && clear(text))
+            }
+            Plain::String(text) | Plain::Number(text) => {
+                !acts() && (skip.is_some() || skips() || clear(text))
+            }
+            Plain::Literal => !acts(),
+        }
+    }
+
+    fn through(&mut self, raw: &[u8]) -> Result<(), MaskError> {
+        self.raw(raw);
+        Ok(())
     }
 
     fn string_end(&mut self, place: Place<'_>, raw: &[u8]) -> Result<(), MaskError> {

@@ -158,6 +158,10 @@ pub(crate) struct Actions {
     pub(crate) key: Option<usize>,
     /// Closers that look here: their numbers among all closers.
     pub(crate) closers: Vec<usize>,
+    /// More becomes of a value here than that it is scanned or skipped.
+    pub(crate) writes: bool,
+    /// A survey looks here.
+    pub(crate) surveys: bool,
     /// Channels whose condition looks here.
     pub(crate) whens: Vec<ChannelId>,
 }
@@ -499,6 +503,12 @@ impl Actions {
             }
             None => None,
         };
+        let reads =
+            |marker: &Marker<'_>| matches!(marker, Marker::Key(_) | Marker::Closer(_) | Marker::When(_));
+        actions.writes = markers.iter().any(|marker| !reads(marker) && !matches!(marker, Marker::Skip));
+        actions.surveys = markers.iter().any(|marker| {
+            reads(marker) || matches!(marker, Marker::Fragment(_) | Marker::ChannelSignature(_))
+        });
         Ok(actions)
     }
 }

@@ -5,6 +5,7 @@
 //! in an event of its own, before the closing one. So events keep their order, and no text changes its channel.
 
 use super::MaskError;
+use super::document::Layer;
 use super::nested::Nested;
 use super::plan::{ChannelId, ChannelPlan, MAX_KEYS, MaskPlan};
 use super::text::{Location, Sink, TextUnit};
@@ -85,7 +86,7 @@ impl Instance {
     pub(crate) fn new(channel: ChannelId, keys: InstanceKeys, plan: &MaskPlan) -> Instance {
         let nested = plan.channel(channel).is_some_and(|channel| channel.nested);
         let body = if nested {
-            Body::Document(Box::new(Nested::new(plan.json_depth())))
+            Body::Document(Box::new(Nested::new(Layer::Json, plan.json_depth())))
         } else {
             Body::Text(TextUnit::default())
         };

@@ -15,10 +15,7 @@ use crate::format::json::{Block, NameId, Place, Plain, Scalar, ScalarPart, Visit
 /// What is kept of a document between two calls.
 #[derive(Default)]
 pub(crate) struct Document {
-    /// The document is the text of a string: quotes are escaped, and only fields matter.
-    inner: bool,
-    /// The string is a value of a form.
-    form: bool,
+    layer: Layer,
     pub(crate) unit: TextUnit,
     pub(crate) scalar: HeldScalar,
     pub(crate) keys: Keys,
@@ -38,6 +35,31 @@ pub(crate) struct Document {
     given: usize,
     /// Something stands in the place of a value.
     changed: bool,
+    /// Values of a frame that are texts of their own and were passed on as they came.
+    values: Vec<Value>,
+}
+
+/// A string or number that is there as a whole.
+#[derive(Clone, Copy)]
+pub(crate) struct Value {
+    /// Where in the document it begins, after the quote.
+    pub(crate) start: usize,
+    pub(crate) length: usize,
+    pub(crate) number: bool,
+}
+
+/// How a document is written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Layer {
+    /// As a body or a part of one.
+    #[default]
+    Body,
+    /// In a JSON string: quotes are escaped.
+    Json,
+    /// In a value of a form: quotes are percent-encoded.
+    Form,
+    /// In a string without escapes.
+    Plain,
 }
 
 /// What the string that is being read is.
@@ -83,13 +105,12 @@ pub(crate) struct Writer<'w, 's> {
 /// With less room even a short number may have to be refused, so nothing is passed over.
 const LEAST_ROOM: usize = 1024;
 
-impl Document {
-    pub(crate) fn inner() -> Document {
-        Document { inner: true, ..Document::default() }
-    }
+/// Most values of a frame that may be others when it comes again.
+const MAX_VALUES: usize = 64;
 
-    pub(crate) fn in_form() -> Document {
-        Document { form: true, ..Document::inner() }
+impl Document {
+    pub(crate) fn new(layer: Layer) -> Document {
+        Document { layer, ..Document::default() }
     }
 
     /// Goes back to the start of a new document; keeps the memory.
@@ -106,6 +127,7 @@ impl Document {
         self.signatures = 0;
         self.given = 0;
         self.changed = false;
+        self.values.clear();
     }
 
     /// The string in which the walk is.
@@ -118,9 +140,10 @@ impl Document {
         self.drop.is_some() || self.dropped
     }
 
-    /// The fragments that it gave to their channels, if all else was written as it came, but for what was found in it.
-    pub(crate) fn given(&self) -> Option<usize> {
-        (!self.changed).then_some(self.given)
+    /// The fragments that it gave to their channels, and values that could have been others, if all else was written as it
+    /// came, but for what was found in it.
+    pub(crate) fn given(&self) -> Option<(usize, &[Value])> {
+        (!self.changed).then_some((self.given, self.values.as_slice()))
     }
 
     /// Is anything read still to be written?
@@ -134,12 +157,17 @@ impl Document {
         self.unit.held() + self.scalar.held() + self.keys.held() + nested
     }
 
+    /// Is it the text of a string? Then only fields matter.
+    fn is_inner(&self) -> bool {
+        self.layer != Layer::Body
+    }
+
     /// A quote of this layer.
     pub(crate) fn quote(&self) -> &'static [u8] {
-        match (self.inner, self.form) {
-            (false, _) => b"\"",
-            (true, false) => b"\\\"",
-            (true, true) => b"%22",
+        match self.layer {
+            Layer::Body | Layer::Plain => b"\"",
+            Layer::Json => b"\\\"",
+            Layer::Form => b"%22",
         }
     }
 }
@@ -175,7 +203,7 @@ impl<'w> Writer<'w, '_> {
             self.document.changed = true;
             return self.note(before, actions);
         }
-        if self.document.inner || self.document.skip.is_some() {
+        if self.document.is_inner() || self.document.skip.is_some() {
             return Ok(());
         }
         if !null && (actions.null || (actions.once && self.flow.is_copy())) {
@@ -232,7 +260,7 @@ impl<'w> Writer<'w, '_> {
 
     /// What becomes of the string that begins here, and is neither dropped nor skipped.
     fn choose(&mut self, place: Place<'_>, actions: &Actions) -> Result<Text, MaskError> {
-        if self.document.inner {
+        if self.document.is_inner() {
             return Ok(Text::Own);
         }
         if let Some(pair) = actions.signature {
@@ -252,7 +280,7 @@ impl<'w> Writer<'w, '_> {
             let nested = self
                 .document
                 .nested
-                .get_or_insert_with(|| Box::new(Nested::new(self.sink.plan.json_depth())));
+                .get_or_insert_with(|| Box::new(Nested::new(Layer::Json, self.sink.plan.json_depth())));
             nested.start(place.state);
             return Ok(Text::Nested);
         }
@@ -296,8 +324,9 @@ impl Visit for Writer<'_, '_> {
         if self.document.drop.is_some() {
             return Ok(());
         }
-        let Document { inner, scalar, .. } = &mut *self.document;
-        if *inner && scalar.has_ended() {
+        let inner = self.document.is_inner();
+        let scalar = &mut self.document.scalar;
+        if inner && scalar.has_ended() {
             return scalar.push(text, raw, self.sink);
         }
         let Some(behind) = scalar.behind() else {
@@ -323,7 +352,7 @@ impl Visit for Writer<'_, '_> {
             return Ok(());
         }
         let plan = self.sink.plan;
-        if let (false, Some(actions)) = (self.document.inner, plan.actions(place.state)) {
+        if let (false, Some(actions)) = (self.document.is_inner(), plan.actions(place.state)) {
             self.document.signed.resize(plan.signed(), SignedState::default());
             for &pair in &actions.signed_here {
                 if let Some(state) = self.document.signed.get_mut(pair) {
@@ -441,8 +470,8 @@ impl Visit for Writer<'_, '_> {
     }
 
     fn may_glide(&self) -> bool {
-        let Document { inner, drop, scalar, .. } = &*self.document;
-        !inner && drop.is_none() && !scalar.waits() && self.sink.room >= LEAST_ROOM
+        let Document { layer, drop, scalar, .. } = &*self.document;
+        *layer == Layer::Body && drop.is_none() && !scalar.waits() && self.sink.room >= LEAST_ROOM
     }
 
     fn plain(&mut self, place: Place<'_>, token: Plain<'_>) -> bool {
@@ -459,7 +488,14 @@ impl Visit for Writer<'_, '_> {
                 skip.is_some() || plan.is_clean(name) || (keys.may_pass(text) && clear(text))
             }
             Plain::String(text) | Plain::Number(text) => {
-                !acts() && (skip.is_some() || skips() || clear(text))
+                let plain = !acts() && (skip.is_some() || skips() || clear(text));
+                let room = self.document.values.len() < MAX_VALUES;
+                if plain && room && self.flow.is_on() && !actions.is_some_and(|actions| actions.surveys) {
+                    let number = matches!(token, Plain::Number(_));
+                    let start = place.offset + usize::from(!number);
+                    self.document.values.push(Value { start, length: text.len(), number });
+                }
+                plain
             }
             Plain::Literal(text) => actions.is_none_or(|actions| {
                 actions.field.is_none() && !actions.once && (!actions.null || text == b"null")

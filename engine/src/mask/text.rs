@@ -101,6 +101,12 @@ impl<'s> Sink<'s> {
         }
     }
 
+    /// Counts a value that is masked by its place and written as nothing at all.
+    pub(crate) fn drop_field(&mut self, field: &FieldPlan, at: Location<'_>) {
+        self.replaced = self.replaced.saturating_add(1);
+        field.record(&at.describe(self.plan), self.findings);
+    }
+
     /// Writes what stands for a value that is masked by its place.
     pub(crate) fn replace_field(&mut self, field: &FieldPlan, at: Location<'_>) {
         self.put(&field.placeholder);

@@ -126,7 +126,7 @@ fn walk(chunks: &[&[u8]]) -> Result<Scribe, Stop<std::convert::Infallible>> {
 fn walk_gliding(chunks: &[&[u8]], glides: u16) -> Result<Scribe, Stop<std::convert::Infallible>> {
     let pattern: PathPattern = "$.name.x[*]".parse().unwrap();
     let steps: &[PathStep] = pattern.steps();
-    let paths = Paths::new(&[steps]).unwrap();
+    let paths = Paths::new(&[steps], []).unwrap();
     let mut walker = Walker::new(StateId::ROOT, 64, Follow::Lines);
     let mut scribe = Scribe { glides, ..Scribe::default() };
     for chunk in chunks {
@@ -138,7 +138,7 @@ fn walk_gliding(chunks: &[&[u8]], glides: u16) -> Result<Scribe, Stop<std::conve
 
 /// The same bytes, each as a cell of an outer layer that writes `b` as `<b>`.
 fn walk_cells(text: &[u8]) -> Result<Scribe, Stop<std::convert::Infallible>> {
-    let paths = Paths::new(&[]).unwrap();
+    let paths = Paths::new(&[], []).unwrap();
     let mut walker = Walker::new(StateId::ROOT, 64, Follow::Lines);
     let mut scribe = Scribe::default();
     for &byte in text {

@@ -156,10 +156,15 @@ impl Reason {
             (Reason::ContentType | Reason::ContentEncoding, Direction::Request) => 415,
             // RFC 9110: content that breaks a limit, and content that is not what it says.
             (
-                Reason::Content(MaskError::TooDeep | MaskError::Budget | MaskError::Overflow),
+                Reason::Content(
+                    MaskError::TooDeep | MaskError::Budget | MaskError::Overflow | MaskError::InflateRatio,
+                ),
                 Direction::Request,
             ) => 413,
-            (Reason::Content(MaskError::InvalidJson | MaskError::Truncated), Direction::Request) => 400,
+            (
+                Reason::Content(MaskError::InvalidJson | MaskError::Truncated | MaskError::Coding),
+                Direction::Request,
+            ) => 400,
             (Reason::Content(_), Direction::Request) => 415,
         }
     }

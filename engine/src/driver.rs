@@ -181,10 +181,7 @@ impl Driver {
             BodyStep::Reply(reply) => return self.reply(host, &reply),
             BodyStep::WriteBack { .. } | BodyStep::Cut => return self.cut(host),
         }
-        match drop_trailers(host, trailer_side(direction)) {
-            Ok(()) => Action::Continue,
-            Err(HostError) => self.fail_closed(host, direction),
-        }
+        self.keep_trailers(host, direction)
     }
 
     /// A callout was answered. Resumes or answers the request.
@@ -224,6 +221,23 @@ impl Driver {
         host.wake(None);
         self.exchange.finish();
         self.export(host);
+    }
+
+    /// The body is written; its trailers follow, scanned.
+    fn keep_trailers<H: Host>(&mut self, host: &mut H, direction: Direction) -> Action {
+        let side = trailer_side(direction);
+        let Ok(trailers) = host.headers(side) else {
+            return self.fail_closed(host, direction);
+        };
+        let mut edits = HeadEdits::default();
+        match self.exchange.trailers(direction, &trailers, &mut edits) {
+            BodyStep::Reply(reply) => self.reply(host, &reply),
+            BodyStep::Cut | BodyStep::WriteBack { .. } => self.cut(host),
+            BodyStep::Pass | BodyStep::Emit => match host.apply(side, &edits) {
+                Ok(()) => Action::Continue,
+                Err(HostError) => self.fail_closed(host, direction),
+            },
+        }
     }
 
     fn body_end(&mut self, direction: Direction, step: BodyStep, out: &mut Vec<u8>) -> BodyStep {
@@ -420,18 +434,10 @@ fn read<H: Host>(host: &H, side: Side, from: usize, to: usize) -> Result<Vec<u8>
     if bytes.len() == to - from { Ok(bytes) } else { Err(HostError) }
 }
 
-/// Trailers of a masked message are not inspected yet, so they do not pass.
-fn drop_trailers<H: Host>(host: &mut H, side: Side) -> Result<(), HostError> {
-    let mut edits = HeadEdits::default();
-    for (name, _) in host.headers(side)? {
-        edits.remove(&name);
-    }
-    host.apply(side, &edits)
-}
-
 /// Where a host keeps the facts of a connection.
 struct FactNames {
     root: &'static str,
+    /// Whether the host says if the client's certificate was verified.
     mtls: bool,
     uri_san: &'static str,
     dns_san: &'static str,
@@ -466,8 +472,9 @@ fn transport_facts<H: Host>(host: &H, names: &FactNames) -> TransportFacts {
     };
     TransportFacts {
         version: fact("tls_version"),
-        mtls: names.mtls
-            && matches!(host.property(&[names.root, "mtls"]), Ok(Some(flag)) if flag.first() == Some(&1)),
+        mtls: names.mtls.then(
+            || matches!(host.property(&[names.root, "mtls"]), Ok(Some(flag)) if flag.first() == Some(&1)),
+        ),
         peer: (peer != Peer::default()).then_some(peer),
     }
 }

@@ -24,7 +24,7 @@ use crate::audit::{AuditEvent, Outcome};
 use crate::decide::decide_held;
 use crate::decision::{Denial, Direction, Permit, Reason};
 use crate::host::HeadEdits;
-use crate::mask::{Findings, MaskError, Masker};
+use crate::mask::{Findings, MaskError, Masker, mask_trailers};
 use crate::policy::Policy;
 use crate::time::Timestamp;
 use crate::transport::TransportFacts;
@@ -117,7 +117,10 @@ impl Exchange {
             Ok(()) if out.get(start..) == Some(chunk) => BodyStep::Pass,
             Ok(()) => BodyStep::Emit,
             Err(error) => {
-                out.truncate(start);
+                if direction == Direction::Request {
+                    // A reply takes its place.
+                    out.truncate(start);
+                }
                 self.refuse_body(direction, error, out)
             }
         }
@@ -148,6 +151,41 @@ impl Exchange {
                     }
                 }
             }
+        }
+    }
+
+    /// The trailers of a body that was inspected and has ended. `edits` are to be made unless it is refused.
+    pub fn trailers(
+        &mut self,
+        direction: Direction,
+        trailers: &[(Vec<u8>, Vec<u8>)],
+        edits: &mut HeadEdits,
+    ) -> BodyStep {
+        let plan = match (&self.state, self.leg(direction)) {
+            (State::Relay(permit), Leg::Ended) => {
+                self.policy.plan(permit.masks(), permit.route(), direction).ok().flatten()
+            }
+            _ => None,
+        };
+        // SECURITY: trailers before a head was let through, or before the body ended.
+        let Some(plan) = plan else {
+            *self.leg_mut(direction) = Leg::Closed;
+            return self.body_without_masker(direction, &[]);
+        };
+        let mut findings = Findings::default();
+        let masked = mask_trailers(trailers, &plan, &mut findings);
+        self.audit.found(&self.policy, direction, &findings);
+        match masked {
+            Ok(mut masked) => {
+                request::strip_own(trailers, &mut masked);
+                // What was computed over the body that came does not hold for the one that left.
+                for name in request::DIGEST_HEADERS {
+                    masked.remove(name);
+                }
+                *edits = masked;
+                BodyStep::Pass
+            }
+            Err(error) => self.refuse(direction, error, None, &mut Vec::new()),
         }
     }
 

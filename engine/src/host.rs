@@ -52,6 +52,8 @@ pub enum HeadEdit {
     Remove(Vec<u8>),
     /// Replaces every header of this name by one.
     Set(&'static str, Vec<u8>),
+    /// As [`HeadEdit::Set`], for a header that the message named.
+    Rewrite(Vec<u8>, Vec<u8>),
 }
 
 impl HeadEdits {
@@ -61,6 +63,10 @@ impl HeadEdits {
 
     pub(crate) fn set(&mut self, name: &'static str, value: impl Into<Vec<u8>>) {
         self.0.push(HeadEdit::Set(name, value.into()));
+    }
+
+    pub(crate) fn rewrite(&mut self, name: &[u8], value: Vec<u8>) {
+        self.0.push(HeadEdit::Rewrite(name.to_vec(), value));
     }
 }
 

@@ -13,8 +13,10 @@ pub struct TransportFacts {
     /// `TLSv1.2`, `TLSv1.3`; `None` is plaintext, or nobody knows.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub version: Option<String>,
-    /// A client certificate was presented and verified.
-    pub mtls: bool,
+    /// A client certificate was presented and verified. `None`: nobody knows, as on the way to an upstream, where a host knows
+    /// which certificate it would have shown, not whether it was asked for one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mtls: Option<bool>,
     /// The peer's certificate: the client's downstream, the server's upstream.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub peer: Option<Peer>,
@@ -59,7 +61,7 @@ impl TransportFacts {
     /// The first requirement that does not hold.
     pub fn check_downstream(&self, requirement: &TlsRequirement) -> Result<(), TransportError> {
         self.check_version(requirement)?;
-        if requirement.client_certificate && !self.mtls {
+        if requirement.client_certificate && self.mtls != Some(true) {
             return Err(TransportError::ClientCertificate);
         }
         Ok(())
@@ -97,7 +99,8 @@ mod tests {
     const STRICT: TlsRequirement =
         TlsRequirement { require: true, min_version: TlsVersion::V1_3, client_certificate: true };
 
-    fn facts(version: Option<&str>, mtls: bool) -> TransportFacts {
+    fn facts(version: Option<&str>, mtls: impl Into<Option<bool>>) -> TransportFacts {
+        let mtls = mtls.into();
         TransportFacts { version: version.map(str::to_owned), mtls, peer: None }
     }
 
@@ -114,7 +117,11 @@ mod tests {
         ] {
             assert_eq!(facts(version, mtls).check_downstream(&STRICT), expected, "{version:?} {mtls}");
         }
-        assert_eq!(facts(Some("TLSv1.3"), false).check_upstream(&STRICT), Ok(()));
+        assert_eq!(
+            facts(Some("TLSv1.3"), None).check_downstream(&STRICT),
+            Err(TransportError::ClientCertificate)
+        );
+        assert_eq!(facts(Some("TLSv1.3"), None).check_upstream(&STRICT), Ok(()));
         assert_eq!(facts(None, false).check_upstream(&STRICT), Err(TransportError::Plaintext));
     }
 }

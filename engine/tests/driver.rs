@@ -65,6 +65,8 @@ fn an_allowed_exchange_is_masked_both_ways_and_told_once() {
     assert_eq!(audit["caller"]["subject"], "agent-7");
     assert_eq!(audit["caller"]["groups"][0], "agents");
     assert_eq!(audit["tls"]["upstream"]["version"], "TLSv1.3");
+    assert!(audit["tls"]["downstream"]["mtls"].is_boolean());
+    assert_eq!(audit["tls"]["upstream"].get("mtls"), None, "nothing is said of what the host does not tell");
     for side in ["request", "response"] {
         assert_eq!(audit[side]["findings"][0]["mask"], "baseline", "{side}");
         assert_eq!(audit[side]["findings"][0]["detector"], "pii.email");
@@ -109,7 +111,86 @@ fn a_number_as_document_survives_trailers() {
     assert_eq!(feed(&mut driver, &mut host, Response, b"34", false), b"");
     assert_eq!(driver.trailers(&mut host, Response), Action::Continue);
     assert_eq!(host.buffer, b" 1234");
-    assert!(host.trailers.is_empty(), "trailers are not inspected, so they do not pass");
+    assert_eq!(FakeHost::header(&host.trailers, "x-checksum"), Some("1"));
+}
+
+#[test]
+fn trailers_are_scanned_and_kept() {
+    let rows: [(&str, &str, Option<&str>); 11] = [
+        ("grpc-status", "5", Some("5")),
+        ("grpc-message", "no user ada.lovelace@example.com here", Some("no user [EMAIL] here")),
+        ("grpc-message", "no%20user%3A%20ada.lovelace%40example.com%21", Some("no%20user%3A%20[EMAIL]%21")),
+        ("grpc-message", "%6da%64%61@exa%6Dple%2Ecom", Some("[EMAIL]")),
+        ("grpc-message", "100%, 5%4, %zz ada@example.com%", Some("100%, 5%4, %zz [EMAIL]%")),
+        ("grpc-message", "not found: caf%C3%A9", Some("not found: caf%C3%A9")),
+        ("x-note", "ada@example.com; b=2", Some("[EMAIL]; b=2")),
+        ("x-note", "\u{e9}t\u{e9}", Some("\u{e9}t\u{e9}")),
+        ("grpc-status-details-bin", "CAUSBWE", None),
+        ("x-veilwire-subject", "forged", None),
+        ("content-md5", "Q2hlY2sgSW50ZWdyaXR5IQ==", None),
+    ];
+    for direction in [Request, Response] {
+        for (name, value, expected) in rows {
+            let (mut driver, mut host) = agent("/chat");
+            assert_eq!(driver.request_head(&mut host, direction == Response), Action::Continue);
+            if direction == Response {
+                assert_eq!(driver.response_head(&mut host, false), Action::Continue);
+            }
+            assert_eq!(feed(&mut driver, &mut host, direction, b"{}", false), b"{}");
+            host.trailers = vec![
+                (name.as_bytes().to_vec(), value.as_bytes().to_vec()),
+                (b"x-end".to_vec(), b"1".to_vec()),
+            ];
+            assert_eq!(driver.trailers(&mut host, direction), Action::Continue, "{name}: {value}");
+            assert_eq!(FakeHost::header(&host.trailers, name), expected, "{name}: {value}");
+            assert_eq!(FakeHost::header(&host.trailers, "x-end"), Some("1"));
+            driver.finish(&mut host);
+            let side = if direction == Request { "request" } else { "response" };
+            let found = &host.audit()[side]["findings"];
+            if value.contains("ada") || value.contains("%6da") {
+                assert_eq!((&found[0]["location"], &found[0]["count"]), (&"trailer".into(), &1.into()));
+            } else {
+                assert_eq!(found.as_array().map_or(0, Vec::len), 0, "{name}: {value}");
+            }
+        }
+    }
+}
+
+#[test]
+fn repeated_trailers_are_scanned_each_and_joined_if_one_is_changed() {
+    let (mut driver, mut host) = agent("/chat");
+    assert_eq!(driver.request_head(&mut host, true), Action::Continue);
+    assert_eq!(driver.response_head(&mut host, false), Action::Continue);
+    assert_eq!(feed(&mut driver, &mut host, Response, b"{}", false), b"{}");
+    let line = |name: &str, value: &str| (name.as_bytes().to_vec(), value.as_bytes().to_vec());
+    host.trailers = vec![
+        line("a", "1"),
+        line("b", "1"),
+        line("a", EMAIL),
+        line("b", "2"),
+        line("t_ada@example.com", "1"),
+    ];
+    assert_eq!(driver.trailers(&mut host, Response), Action::Continue);
+    host.trailers.sort();
+    assert_eq!(host.trailers, [line("a", "1, [EMAIL]"), line("b", "1"), line("b", "2")]);
+}
+
+#[test]
+fn trailers_that_cannot_be_read_or_written_are_no_way_around() {
+    for broken in [Call::Headers, Call::Apply] {
+        for direction in [Request, Response] {
+            let (mut driver, mut host) = agent("/chat");
+            assert_eq!(driver.request_head(&mut host, direction == Response), Action::Continue);
+            if direction == Response {
+                assert_eq!(driver.response_head(&mut host, false), Action::Continue);
+            }
+            assert_eq!(feed(&mut driver, &mut host, direction, b"{}", false), b"{}");
+            host.trailers = vec![(b"x-note".to_vec(), EMAIL.as_bytes().to_vec())];
+            host.broken = vec![broken];
+            assert_eq!(driver.trailers(&mut host, direction), Action::Pause, "{broken:?} {direction:?}");
+            assert_eq!(host.replies.len() + host.aborts, 1);
+        }
+    }
 }
 
 #[test]
@@ -221,6 +302,42 @@ fn a_refused_stream_that_never_ends_is_cut_after_five_seconds() {
 }
 
 #[test]
+fn what_was_decided_before_a_refusal_leaves_however_the_response_was_cut() {
+    let streams = [
+        (
+            "text/event-stream",
+            "data: {\"delta\": \"one \"}\n\n: mail ada.lovelace@example.com\n\ndata: {\"delta\": bad}\n\ndata: {}\n\n",
+            "data: {\"delta\": \"one \"}\n\n: mail [EMAIL]\n\ndata: {\"error\":{\"type\":\"veilwire\"}}\n\n",
+        ),
+        (
+            "application/json",
+            "{\"a\": \"to ada.lovelace@example.com\", \"b\": 4111 1111, \"c\": 1}",
+            "{\"a\": \"to [EMAIL]\", \"b\": ",
+        ),
+        ("application/json", "[\"ok\", 7, nul, \"more\"]", "[\"ok\", 7, "),
+    ];
+    for (kind, body, expected) in streams {
+        let cuts =
+            (0..=body.len()).map(|at| vec![body.as_bytes().split_at(at).0, body.as_bytes().split_at(at).1]);
+        for chunks in cuts.chain([body.as_bytes().chunks(1).collect()]) {
+            let (mut driver, mut host) = agent("/chat");
+            assert_eq!(driver.request_head(&mut host, true), Action::Continue);
+            host.set_response("content-type", kind);
+            assert_eq!(driver.response_head(&mut host, false), Action::Continue);
+            let mut sent = Vec::new();
+            for chunk in &chunks {
+                sent.extend(feed(&mut driver, &mut host, Response, chunk, false));
+            }
+            assert_eq!(String::from_utf8(sent).unwrap(), expected, "of {body} in {}", chunks.len());
+            feed(&mut driver, &mut host, Response, b"", true);
+            assert_eq!(host.aborts, 1);
+            driver.finish(&mut host);
+            assert_eq!(host.audit()["outcome"], "refused");
+        }
+    }
+}
+
+#[test]
 fn responses_without_a_body_are_never_refused() {
     for (status, method, end) in
         [("204", "POST", false), ("304", "GET", false), ("200", "HEAD", false), ("200", "POST", true)]
@@ -259,4 +376,56 @@ fn the_proxys_own_errors_become_problems() {
     // Our reply comes back through the response callbacks and is left alone.
     assert_eq!(driver.response_head(&mut host, false), Action::Continue);
     assert_eq!(feed(&mut driver, &mut host, Response, b"{}", true), b"{}");
+}
+
+/// `{"to": "ada.lovelace@example.com", "ok": 1}` as zlib packs it.
+const GZIP: &[u8] = b"\
+    \x1f\x8b\x08\x00\x00\x00\x00\x00\x02\x03\xab\x56\x2a\xc9\x57\xb2\x52\x50\x4a\x4c\x49\xd4\xcb\xc9\
+    \x2f\x4b\xcd\x49\x4c\x4e\x75\x48\xad\x48\xcc\x2d\xc8\x49\xd5\x4b\xce\xcf\x55\xd2\x51\x50\xca\xcf\
+    \x06\xaa\x30\xac\x05\x00\x7d\xb1\x7a\x09\x2b\x00\x00\x00";
+
+#[test]
+fn compressed_bodies_are_masked_and_go_on_as_they_are() {
+    for (coding, body) in [("x-GZIP", GZIP), ("identity, gzip", GZIP), ("deflate", &GZIP[10..GZIP.len() - 8])]
+    {
+        let (mut driver, mut host) = agent("/chat");
+        host.set_request("content-encoding", coding.as_bytes());
+        assert_eq!(driver.request_head(&mut host, false), Action::Continue);
+        assert_eq!(FakeHost::header(&host.request, "content-encoding"), None);
+        assert_eq!(FakeHost::header(&host.request, "content-length"), None);
+        let mut sent: Vec<u8> = Vec::new();
+        for chunk in body.chunks(5) {
+            sent.extend(feed(&mut driver, &mut host, Request, chunk, false));
+        }
+        sent.extend(feed(&mut driver, &mut host, Request, b"", true));
+        assert_eq!(String::from_utf8(sent).unwrap(), r#"{"to": "[EMAIL]", "ok": 1}"#);
+        host.set_response("content-encoding", coding);
+        assert_eq!(driver.response_head(&mut host, false), Action::Continue);
+        assert_eq!(FakeHost::header(&host.response, "content-encoding"), None);
+        let sent = feed(&mut driver, &mut host, Response, body, true);
+        assert_eq!(String::from_utf8(sent).unwrap(), r#"{"to": "[EMAIL]", "ok": 1}"#);
+        driver.finish(&mut host);
+        assert_eq!(host.audit()["outcome"], "complete");
+        assert_eq!(host.audit()["request"]["findings"][0]["count"], 1);
+    }
+}
+
+#[test]
+fn compressed_bodies_that_are_damaged_are_refused() {
+    let mut wrong = GZIP.to_vec();
+    wrong[GZIP.len() - 8] ^= 1;
+    for body in [&GZIP[..GZIP.len() - 1], b"{}", &wrong] {
+        let (mut driver, mut host) = agent("/chat");
+        host.set_request("content-encoding", b"gzip");
+        assert_eq!(driver.request_head(&mut host, false), Action::Continue);
+        assert_eq!(feed(&mut driver, &mut host, Request, body, true), b"");
+        assert_eq!(host.replies.iter().map(|reply| reply.status).collect::<Vec<_>>(), [400]);
+
+        let (mut driver, mut host) = agent("/chat");
+        assert_eq!(driver.request_head(&mut host, true), Action::Continue);
+        host.set_response("content-encoding", "gzip");
+        assert_eq!(driver.response_head(&mut host, false), Action::Continue);
+        feed(&mut driver, &mut host, Response, body, true);
+        assert_eq!(host.aborts, 1);
+    }
 }

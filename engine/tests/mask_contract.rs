@@ -48,7 +48,7 @@ fn nothing_is_emitted_before_it_is_decided() {
         ("1111 1111", "[\"mail [EMAIL], card "),
         ("\",", "[\"mail [EMAIL], card [CARD]\","),
         (" 41111", "[\"mail [EMAIL], card [CARD]\", "),
-        ("11111111111 ", "[\"mail [EMAIL], card [CARD]\", \"[CARD]\" "),
+        ("11111111111 ", "[\"mail [EMAIL], card [CARD]\", "),
         ("]", "[\"mail [EMAIL], card [CARD]\", \"[CARD]\" ]"),
     ] {
         masker.write(chunk.as_bytes(), &mut out).unwrap();
@@ -375,6 +375,35 @@ fn events_keep_comments_names_ids_and_payloads_of_every_kind() {
     assert_eq!(refused(&plan, Format::Sse, "id: ada@example.com\n\n"), MaskError::EventId);
     assert_eq!(refused(&plan, Format::Sse, "data: {\"a\":\"ada@example.com\n\n"), MaskError::InvalidJson);
     assert_eq!(refused(&plan, Format::Sse, "data: [ada@example.com]\n\n"), MaskError::InvalidJson);
+}
+
+#[test]
+fn a_masked_text_is_still_text_for_the_next_masker() {
+    let plan = Setup::of("openai.chat").plan();
+    for (text, expected) in [
+        ("data: ada@example.com\n\n", "data: [EMAIL]\n\n"),
+        ("data:\ndata:  ada@example.com, 4111 1111 1111 1111\n\n", "data:\ndata:  [EMAIL], [CARD]\n\n"),
+        ("data: [EMAIL] bob@example.com\n\n", "data: [EMAIL] [EMAIL]\n\n"),
+        ("data: [EMAIL] \"bob@example.com\ndata: {\"a\n\n", "data: [EMAIL] \"[EMAIL]\ndata: {\"a\n\n"),
+    ] {
+        stream(&plan, text, expected);
+        stream(&plan, expected, expected);
+    }
+    // Only placeholders of this policy, and only as they are.
+    for other in ["[NAME]", "[EMAI", "[\"EMAIL]", "{EMAIL]", "[ EMAIL]", "[DONE", "[ada@example.com]"] {
+        assert_eq!(
+            refused(&plan, Format::Sse, &format!("data: {other}\n\n")),
+            MaskError::InvalidJson,
+            "{other}"
+        );
+    }
+}
+
+#[test]
+fn a_placeholder_that_json_can_begin_with_makes_no_text() {
+    let plan = Setup { placeholder: "[1,2", ..Setup::default() }.plan();
+    assert_eq!(refused(&plan, Format::Sse, "data: [1,2 ada@example.com\n\n"), MaskError::InvalidJson);
+    stream(&plan, "data: [1,2,\"ada\\u0040example.com\"]\n\n", "data: [1,2,\"[1,2\"]\n\n");
 }
 
 #[test]

@@ -129,6 +129,9 @@ impl Host for EnvoyHost<'_> {
         for edit in &edits.0 {
             let (name, value) = match edit {
                 HeadEdit::Remove(name) => (std::str::from_utf8(name).map_err(|_| HostError)?, None),
+                HeadEdit::Rewrite(name, value) => {
+                    (std::str::from_utf8(name).map_err(|_| HostError)?, Some(value.as_slice()))
+                }
                 HeadEdit::Set(name, value) => (*name, Some(value.as_slice())),
             };
             hostcalls::set_map_value_bytes(map, name, value).map_err(|_| HostError)?;

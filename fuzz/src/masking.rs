@@ -114,8 +114,7 @@ fn same(whole: &Outcome, other: &Outcome, how: &str) {
     }
 }
 
-/// Masked JSON is JSON: it may not be refused as malformed. Not so the text events of a stream: a text that is nothing
-/// but a placeholder begins like an array.
+/// Masked JSON is JSON: it may not be refused as malformed.
 pub fn check_still_json(case: &Case, outcome: &Outcome) {
     if !outcome.accepted() {
         return;

@@ -1,10 +1,10 @@
 //! Values that must never be put out, and the search for their pieces.
 
 /// Values of every detector family, by the control character that stands for each in an input: control characters are
-/// never valid inside JSON, so they are free for this. Without blanks, which would cut them apart outside strings.
+/// never valid inside JSON, so they are free for this. Some have blanks: outside strings, these are no JSON.
 const VALUES: [(u8, &str); 6] = [
     (0x01, "ada.lovelace@example.com"),
-    (0x02, "4111111111111111"),
+    (0x02, "4111 1111 1111 1111"),
     (0x03, "519-12-1204"),
     (0x04, "AKIAIOSFODNN7EXAMPLE"),
     (0x05, "sk-ant-api03-abcdefghijklmnopqrst_-0123"),

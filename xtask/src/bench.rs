@@ -1,10 +1,10 @@
 //! `cargo xtask bench`: the masking benchmarks (native) and the comparison through Envoy, in release builds.
 
-use std::process::ExitCode;
+use std::process::{Command, ExitCode};
 
 use anyhow::{Result, bail};
 
-use crate::{console, process, setup, wasm};
+use crate::{console, process, setup, wasm, workspace};
 
 pub(crate) fn run(args: &[String]) -> Result<ExitCode> {
     let (native, rest) = match args.split_first() {
@@ -30,11 +30,8 @@ pub(crate) fn run(args: &[String]) -> Result<ExitCode> {
     let mut build = process::cargo();
     build.args(["build", "--release", "--package", "veilwire-tests", "--bin", "bench"]);
     process::quiet("building the benchmark (first time: 3 to 6 minutes)", &mut build, console::LONG)?;
-    let mut bench = process::cargo();
-    bench
-        .args(["run", "--quiet", "--release", "--package", "veilwire-tests", "--bin", "bench", "--"])
-        .args(rest)
-        .env("ENVOY_BIN", &ready.envoy);
+    let mut bench = Command::new(workspace::target_dir().join("release/bench"));
+    bench.args(rest).current_dir(workspace::root()).env("ENVOY_BIN", &ready.envoy);
     process::stream(&mut bench)?;
     Ok(ExitCode::SUCCESS)
 }

@@ -5,7 +5,7 @@
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, Result, bail, ensure};
 
@@ -15,6 +15,8 @@ const DEFAULT_SECONDS: u64 = 60;
 /// One input may not take longer: the engine promises linear time.
 const INPUT_SECONDS: u64 = 10;
 const MEMORY_MB: u64 = 2048;
+/// Targets that run side by side: one a core of the smallest machine that builds this.
+const AT_ONCE: usize = 2;
 const FLAGS: &[&str] = &[
     "-Cpasses=sancov-module",
     "-Cllvm-args=-sanitizer-coverage-level=4",
@@ -43,10 +45,17 @@ pub(crate) fn all(seconds: u64) -> Result<Vec<String>> {
     let targets = targets()?;
     let folder = build()?;
     let mut crashed = Vec::new();
-    for target in &targets {
-        console::step(&format!("fuzzing {target} for {seconds} s"));
-        if !run_target(&folder, target, seconds)? {
-            crashed.push(target.clone());
+    for together in targets.chunks(AT_ONCE) {
+        console::step(&format!("fuzzing {} for {seconds} s", together.join(" and ")));
+        let runs: Vec<Result<bool>> = std::thread::scope(|scope| {
+            let started: Vec<_> =
+                together.iter().map(|target| scope.spawn(|| run_target(&folder, target, seconds))).collect();
+            started.into_iter().map(|run| run.join().unwrap_or_else(|_| bail!("the run panicked"))).collect()
+        });
+        for (target, run) in together.iter().zip(runs) {
+            if !run? {
+                crashed.push(target.clone());
+            }
         }
     }
     Ok(crashed)
@@ -118,11 +127,13 @@ fn run_target(folder: &Path, target: &str, seconds: u64) -> Result<bool> {
         console::note(&format!("{target}: an input of fuzz/crashes fails"));
         return Ok(false);
     }
-    match process::stream(&mut command) {
-        Ok(()) => Ok(true),
-        Err(error) => {
-            console::note(&format!("{error:#}"));
-            Ok(false)
-        }
+    // libFuzzer prints pages about what it learnt: shown only where something went wrong.
+    let output = command.stdin(Stdio::null()).output().with_context(|| format!("cannot start {target}"))?;
+    let text = String::from_utf8_lossy(&output.stderr);
+    let units = text.lines().find_map(|line| line.strip_prefix("stat::number_of_executed_units:"));
+    match (output.status.success(), units) {
+        (true, Some(units)) => console::note(&format!("{target}: {} inputs, no crash", units.trim())),
+        _ => console::note(&format!("{target}: {}\n{}", output.status, process::tail(&text))),
     }
+    Ok(output.status.success())
 }

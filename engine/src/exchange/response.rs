@@ -1,11 +1,10 @@
 //! The head of a response: is it the upstream's, over a good connection, of a kind that can be inspected.
 
-use super::request::{DIGEST_HEADERS, check_encoding, single, strip_own};
+use super::request::{DIGEST_HEADERS, coding, mask, single, strip_own};
 use super::{Exchange, Leg, LocalReply, State, Step};
 use crate::decision::{Denial, Direction, Reason};
 use crate::format::Format;
 use crate::host::HeadEdits;
-use crate::mask::Masker;
 use crate::transport::TransportFacts;
 
 /// The head of a response, and where it came from.
@@ -47,6 +46,8 @@ impl Exchange {
             }
             // The proxy refused the request before any filter saw it; there is nothing to protect and nothing to add.
             (State::AwaitHead, Source::Proxy) => {
+                // SECURITY: the reply passes, so a request that came after it all the same must not be let through.
+                self.state = State::Done;
                 self.response = Leg::Pass;
                 Step::Continue
             }
@@ -87,9 +88,10 @@ impl Exchange {
                 if status == 206 {
                     return Err(Reason::PartialContent);
                 }
-                check_encoding(headers)?;
+                let coding = coding(headers)?;
                 let format = single(headers, b"content-type")
                     .and_then(|value| Format::of(value).ok())
+                    .filter(|&format| plan.takes(format))
                     .ok_or(Reason::ContentType)?;
                 for name in DIGEST_HEADERS.into_iter().chain([
                     b"content-length".as_slice(),
@@ -98,7 +100,7 @@ impl Exchange {
                 ]) {
                     edits.remove(name);
                 }
-                Leg::Mask(Box::new(Masker::new(plan, format)))
+                mask(plan, format, coding, &mut edits)
             }
         };
         Ok(edits)

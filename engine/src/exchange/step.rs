@@ -33,7 +33,7 @@ pub enum BodyStep {
     },
     /// Answer the client instead.
     Reply(LocalReply),
-    /// Forward the output (an error event, or nothing), swallow the rest, then cut.
+    /// Forward the output (what was decided before the refusal, and an error event if one fits), swallow the rest, then cut.
     Cut,
 }
 

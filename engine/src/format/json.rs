@@ -52,6 +52,8 @@ pub(crate) trait Visit {
     ) -> Result<(), Self::Error>;
     /// The end of a number or literal.
     fn scalar_end(&mut self, place: Place<'_>, kind: Scalar) -> Result<(), Self::Error>;
+    /// A line end after a document, where another may follow on the next line.
+    fn line_end(&mut self) {}
     /// A whole key that the paths name, quotes included. Returns `false` to have it piece by piece instead.
     fn known_key(&mut self, place: Place<'_>, name: NameId, raw: &[u8]) -> Result<bool, Self::Error>;
 }
@@ -90,6 +92,18 @@ pub(crate) struct Frame {
     /// Place of the current element.
     pub(crate) index: u32,
     state: StateId,
+}
+
+impl Frame {
+    /// A place in something that is no document but has names as well.
+    pub(crate) fn member(name: NameId) -> Frame {
+        Frame { array: false, name, index: 0, state: StateId::ROOT }
+    }
+
+    /// A place in something that is no document but has elements as well.
+    pub(crate) fn element() -> Frame {
+        Frame { array: true, ..Frame::member(NameId::OTHER) }
+    }
 }
 
 /// Why a walk stops.
@@ -193,8 +207,13 @@ impl Walker {
     }
 
     /// Is a number at the top level being read that could end here?
-    pub(crate) fn is_open_number(&self) -> bool {
+    fn is_open_number(&self) -> bool {
         self.frames.is_empty() && matches!(self.state, State::Number(number) if number.is_complete())
+    }
+
+    /// Could the input end here?
+    pub(crate) fn may_end(&self) -> bool {
+        self.is_open_number() || matches!(self.state, State::Done(_))
     }
 
     /// Where the walk is.
@@ -391,12 +410,18 @@ impl Walker {
     }
 
     fn blanks<V: Visit>(&mut self, text: &[u8], raw: &[u8], visit: &mut V) -> Result<(), Fault<V::Error>> {
+        visit.blank(text, raw)?;
         match self.state {
-            State::Done(false) if text.contains(&b'\n') => self.state = State::Done(true),
+            State::Done(false) if text.contains(&b'\n') => {
+                self.state = State::Done(true);
+                if self.follow == Follow::Lines {
+                    visit.line_end();
+                }
+            }
             State::Start(0) => self.state = State::Value,
             _ => {}
         }
-        Ok(visit.blank(text, raw)?)
+        Ok(())
     }
 
     /// The first byte of a value.

@@ -16,7 +16,7 @@ use crate::format::paths::StateId;
 pub(crate) struct JsonBody {
     walker: Walker,
     document: Document,
-    /// The number at the top level would be masked if it ended now.
+    /// The scalar at the top level would be masked if it ended now.
     hidden: bool,
 }
 
@@ -41,8 +41,8 @@ impl Framer for JsonBody {
         let mut writer =
             Writer { document: &mut self.document, sink: &mut sink, base: None, flow: Flow::None };
         self.walker.run(chunk, plan.paths(), &mut writer).map_err(refusal)?;
-        if self.walker.is_open_number() {
-            let Document { scalar, unit, .. } = &mut self.document;
+        let Document { scalar, unit, .. } = &mut self.document;
+        if self.walker.may_end() && scalar.waits() {
             self.hidden = scalar.is_finding(unit, &sink);
         }
         Ok(())
@@ -58,15 +58,20 @@ impl Framer for JsonBody {
             Writer { document: &mut self.document, sink: &mut sink, base: None, flow: Flow::None };
         match self.walker.end(&mut writer) {
             Err(Stop::Syntax { .. }) => Err(MaskError::Truncated),
-            ended => ended.map_err(refusal),
+            Err(stop) => Err(refusal(stop)),
+            Ok(()) => {
+                writer.settle();
+                Ok(())
+            }
         }
     }
 
     /// SECURITY: never the digits of a number that would be masked.
     fn ambiguous_tail(&self) -> &[u8] {
-        match (self.walker.is_open_number(), self.hidden) {
+        let scalar = &self.document.scalar;
+        match (self.walker.may_end() && scalar.waits(), self.hidden) {
             (false, _) => &[],
-            (true, false) => self.document.scalar.raw(),
+            (true, false) => scalar.raw(),
             (true, true) => b"null",
         }
     }

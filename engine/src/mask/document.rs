@@ -17,6 +17,8 @@ use crate::format::json::{NameId, Place, Scalar, ScalarPart, Visit};
 pub(crate) struct Document {
     /// The document is the text of a string: quotes are escaped, and only fields matter.
     inner: bool,
+    /// The string is a value of a form.
+    form: bool,
     pub(crate) unit: TextUnit,
     pub(crate) scalar: HeldScalar,
     pub(crate) keys: Keys,
@@ -77,6 +79,10 @@ impl Document {
         Document { inner: true, ..Document::default() }
     }
 
+    pub(crate) fn in_form() -> Document {
+        Document { form: true, ..Document::inner() }
+    }
+
     /// Goes back to the start of a new document; keeps the memory.
     pub(crate) fn reset(&mut self) {
         self.unit.clear();
@@ -113,7 +119,11 @@ impl Document {
 
     /// A quote of this layer.
     pub(crate) fn quote(&self) -> &'static [u8] {
-        if self.inner { b"\\\"" } else { b"\"" }
+        match (self.inner, self.form) {
+            (false, _) => b"\"",
+            (true, false) => b"\\\"",
+            (true, true) => b"%22",
+        }
     }
 }
 
@@ -193,7 +203,7 @@ impl<'w> Writer<'w, '_> {
     }
 
     /// Writes a scalar that waited for what follows it.
-    fn settle(&mut self) {
+    pub(crate) fn settle(&mut self) {
         if self.document.scalar.has_ended() {
             let quote = self.document.quote();
             self.document.scalar.write(quote, self.sink);
@@ -265,11 +275,16 @@ impl Visit for Writer<'_, '_> {
         if self.document.drop.is_some() {
             return Ok(());
         }
-        if self.document.scalar.has_ended() {
-            return self.document.scalar.push(text, raw, self.sink);
+        let Document { inner, scalar, .. } = &mut *self.document;
+        if *inner && scalar.has_ended() {
+            return scalar.push(text, raw, self.sink);
         }
-        self.raw(raw);
-        Ok(())
+        let Some(behind) = scalar.behind() else {
+            self.raw(raw);
+            return Ok(());
+        };
+        behind.extend_from_slice(raw);
+        self.sink.fits(scalar.held())
     }
 
     fn mark(&mut self, raw: &[u8]) -> Result<(), MaskError> {
@@ -424,8 +439,7 @@ impl Visit for Writer<'_, '_> {
         if self.document.drop.is_some() {
             return Ok(());
         }
-        let held = self.document.inner || part.kind == Scalar::Number;
-        if !held || self.document.skip.is_some() {
+        if self.document.skip.is_some() {
             self.raw(raw);
             return Ok(());
         }
@@ -440,12 +454,13 @@ impl Visit for Writer<'_, '_> {
             let at = self.location(place);
             let Document { unit, scalar, .. } = &mut *self.document;
             scalar.end(unit, self.sink, at)?;
-            if !self.document.inner {
-                self.settle();
-            }
         }
         self.finish(place);
         Ok(())
+    }
+
+    fn line_end(&mut self) {
+        self.settle();
     }
 
     fn known_key(&mut self, _place: Place<'_>, name: NameId, raw: &[u8]) -> Result<bool, MaskError> {

@@ -59,8 +59,8 @@ impl EventWriter {
             return Ok(());
         }
         self.in_text = self.payload == Payload::Text;
-        sink.out.extend_from_slice(name);
-        Ok(())
+        self.beside(sink, name);
+        sink.fits(self.document.scalar().held())
     }
 
     /// A part of the value of a data line.
@@ -90,7 +90,7 @@ impl EventWriter {
         match self.payload {
             Payload::Json => {
                 self.document.skip_line_end(flow, sink)?;
-                sink.out.extend_from_slice(end);
+                self.beside(sink, end);
             }
             Payload::Text => self.gap.extend_from_slice(end),
             Payload::None | Payload::Done => sink.out.extend_from_slice(end),
@@ -100,19 +100,25 @@ impl EventWriter {
 
     /// The LF of a line end whose CR was written.
     pub(crate) fn late_feed(&mut self, feed: &[u8], sink: &mut Sink<'_>) {
-        if self.in_text { self.gap.extend_from_slice(feed) } else { sink.out.extend_from_slice(feed) }
+        if self.in_text { self.gap.extend_from_slice(feed) } else { self.beside(sink, feed) }
     }
 
     /// A line that is no data.
     pub(crate) fn line(&mut self, line: Line<'_>, sink: &mut Sink<'_>) -> Result<(), MaskError> {
-        if !self.in_text {
+        if !self.in_text && !self.document.scalar().has_ended() {
             return self.scan_line(line, sink);
         }
-        std::mem::swap(sink.out, &mut self.gap);
-        let scanned = self.scan_line(line, sink);
-        std::mem::swap(sink.out, &mut self.gap);
-        scanned?;
-        sink.fits(self.gap.len())
+        let mut scanned = Vec::new();
+        std::mem::swap(sink.out, &mut scanned);
+        let done = self.scan_line(line, sink);
+        std::mem::swap(sink.out, &mut scanned);
+        done?;
+        if self.in_text {
+            self.gap.append(&mut scanned);
+            return sink.fits(self.gap.len());
+        }
+        self.beside(sink, &scanned);
+        sink.fits(self.document.scalar().held())
     }
 
     /// The end of the data.
@@ -126,6 +132,14 @@ impl EventWriter {
                 Ok(())
             }
             Payload::None | Payload::Done => Ok(()),
+        }
+    }
+
+    /// Writes what stands beside the data: at once, or with the scalar that waits before it.
+    fn beside(&mut self, sink: &mut Sink<'_>, bytes: &[u8]) {
+        match self.document.scalar().behind() {
+            Some(behind) => behind.extend_from_slice(bytes),
+            None => sink.out.extend_from_slice(bytes),
         }
     }
 
@@ -148,18 +162,34 @@ impl EventWriter {
         // SECURITY: clients send the id back (`Last-Event-ID`); a changed one would resume elsewhere.
         if field == Field::Id && sink.replaced > before { Err(MaskError::EventId) } else { Ok(()) }
     }
+
+    /// Does it begin with a placeholder with which no JSON can begin?
+    ///
+    /// SECURITY: nobody reads as JSON what begins so, and every text is scanned as it stands: whoever sends it could as well
+    /// have begun with any other letter.
+    fn begins_as_masked(&mut self, text: &[u8], plan: &MaskPlan) -> bool {
+        let Some(placeholder) = plan.leading_placeholder(text) else { return false };
+        self.document.begin_survey();
+        self.document.survey_part(placeholder, &mut Survey::default(), plan).is_err()
+    }
 }
 
 impl Frames for EventWriter {
-    /// What the data of a block is: JSON if it begins like an object or array, or is one JSON string.
+    /// What the data of a block is: JSON if it begins like an object or array, or is one JSON string. A masked text that
+    /// begins with a placeholder of the policy is text, though the placeholder may begin with a bracket.
     fn payload(&mut self, block: &[u8], plan: &MaskPlan) -> Payload {
         let mut values = data(block);
         let Some(first) = values.next() else { return Payload::None };
         if values.next().is_none() && plan.is_done(first) {
             return Payload::Done;
         }
-        match data(block).flatten().find(|&&byte| !is_blank(byte)) {
+        let begin = |value: &'_ [u8]| value.iter().position(|&byte| !is_blank(byte));
+        let Some(text) = data(block).find_map(|value| value.get(begin(value)?..)) else {
+            return Payload::None;
+        };
+        match text.first() {
             None => Payload::None,
+            Some(b'{' | b'[') if self.begins_as_masked(text, plan) => Payload::Text,
             Some(b'{' | b'[') => Payload::Json,
             Some(b'"') if self.survey(block, &mut Survey::default(), plan).is_ok() => Payload::Json,
             Some(_) => Payload::Text,

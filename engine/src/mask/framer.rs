@@ -6,7 +6,9 @@
 use super::MaskError;
 use super::body::JsonBody;
 use super::finding::Findings;
+use super::form::FormBody;
 use super::lines::ObjectStream;
+use super::plain::{Sniffed, TextBody};
 use super::plan::MaskPlan;
 use super::stream::EventStream;
 use crate::format::Format;
@@ -48,5 +50,7 @@ pub(super) fn framer(format: Format, plan: &MaskPlan) -> Box<dyn Framer> {
         Format::Json => Box::new(ObjectStream::new(plan, plan.expects_lines())),
         Format::Lines => Box::new(ObjectStream::new(plan, true)),
         Format::Sse => Box::new(EventStream::new(plan)),
+        Format::Form => Box::new(Sniffed::new(Box::new(FormBody::new(plan)))),
+        Format::Text => Box::new(Sniffed::new(Box::new(TextBody::default()))),
     }
 }

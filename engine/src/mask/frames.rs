@@ -12,6 +12,7 @@ use super::document::{Document, Writer};
 use super::framer::Run;
 use super::instances::Instances;
 use super::plan::MaskPlan;
+use super::scalar::HeldScalar;
 use super::survey::{Survey, Surveyor, UNPRINTABLE_KEY};
 use super::text::Sink;
 use crate::format::json::{Follow, Walker};
@@ -220,6 +221,13 @@ impl FrameDocument {
     /// The end of the document.
     pub(crate) fn finish(&mut self, flow: &mut Flow<'_>, sink: &mut Sink<'_>) -> Result<(), MaskError> {
         let mut writer = Writer { document: &mut self.document, sink, base: None, flow: flow.reborrow() };
-        self.walker.end(&mut writer).map_err(refusal)
+        self.walker.end(&mut writer).map_err(refusal)?;
+        writer.settle();
+        Ok(())
+    }
+
+    /// The scalar that waits for what must follow it; bytes beside the document wait behind it.
+    pub(crate) fn scalar(&mut self) -> &mut HeldScalar {
+        &mut self.document.scalar
     }
 }

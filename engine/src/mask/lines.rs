@@ -143,7 +143,15 @@ impl ObjectStream {
                 let head = room.saturating_sub(self.object.len());
                 let (head, after) = part.split_at_checked(head).unwrap_or((part, &[]));
                 self.object.extend_from_slice(head);
-                self.begin_long(after, run)?;
+                let start = run.out.len();
+                if let Err(error) = self.begin_long(run) {
+                    // The client has whole objects only, so that an error can follow in one of its own.
+                    run.out.truncate(start);
+                    return Err(error);
+                }
+                if let Some(long) = &mut self.long {
+                    long.write(after, &mut self.writer.document, &mut self.instances, run)?;
+                }
                 if ended {
                     self.end_long(run)?;
                 }
@@ -164,17 +172,16 @@ impl ObjectStream {
     }
 
     /// The object is too large: goes on without holding it.
-    fn begin_long(&mut self, after: &[u8], run: &mut Run<'_>) -> Result<(), MaskError> {
+    fn begin_long(&mut self, run: &mut Run<'_>) -> Result<(), MaskError> {
         let head = std::mem::take(&mut self.object);
         self.instances.begin_event();
         self.writer.document.begin_survey();
         self.writer.document.survey_part(&head, &mut self.instances.survey, run.plan)?;
-        let mut long = LongDocument::begin(&mut self.writer, &mut self.instances, run)?;
+        let long = LongDocument::begin(&mut self.writer, &mut self.instances, run)?;
         self.writer.document.begin();
         let room = self.instances.room(run.plan);
         let mut sink = Sink::new(run.plan, run.out, run.findings, room);
         self.writer.document.write_part(&head, &mut self.instances.flow(), &mut sink)?;
-        long.write(after, &mut self.writer.document, &mut self.instances, run)?;
         self.long = Some(long);
         Ok(())
     }

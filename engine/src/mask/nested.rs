@@ -40,6 +40,11 @@ impl Nested {
         Nested { walker, document: Document::inner(), phase: Phase::Blank }
     }
 
+    /// In a value of a form.
+    pub(crate) fn in_form(depth: usize) -> Nested {
+        Nested { document: Document::in_form(), ..Nested::new(depth) }
+    }
+
     /// A new string at a place with this state: paths go on inside it.
     pub(crate) fn start(&mut self, root: StateId) {
         self.walker.reset(root);

@@ -10,6 +10,7 @@ use super::detector::{DetectorBits, DetectorSet};
 use super::finding::{Findings, What};
 use super::text::TextUnit;
 use crate::decision::Direction;
+use crate::format::Format;
 use crate::format::paths::{NameId, Paths, StateId};
 use crate::policy::id::MaskId;
 use crate::policy::model::{Content, Detector, Limits, Mask, Tag, Thinking};
@@ -35,6 +36,7 @@ pub struct MaskPlan {
     thinking: Thinking,
     state_limit: usize,
     json_depth: usize,
+    inflate_ratio: u32,
     done: Vec<Vec<u8>>,
     error_event: Vec<u8>,
     lines: bool,
@@ -193,6 +195,7 @@ impl MaskPlan {
             thinking,
             state_limit: usize::try_from(limits.state).unwrap_or(usize::MAX),
             json_depth: usize::from(limits.json_depth),
+            inflate_ratio: limits.inflate_ratio,
             done: content.map_or_else(Vec::new, |content| {
                 content.done.iter().map(|payload| payload.clone().into_bytes()).collect()
             }),
@@ -210,6 +213,19 @@ impl MaskPlan {
     #[must_use]
     pub fn is_idle(&self) -> bool {
         self.idle
+    }
+
+    /// Can bodies of this format be masked as the content demands?
+    ///
+    /// SECURITY: where a content knows channels, a stream of deltas that says it is text would pass with every value that is
+    /// cut over two deltas; and where no detector runs, nothing would look at a text, for it has no fields.
+    #[must_use]
+    pub fn takes(&self, format: Format) -> bool {
+        match format {
+            Format::Json | Format::Lines | Format::Sse => true,
+            Format::Form => self.channels.is_empty(),
+            Format::Text => self.channels.is_empty() && !self.active.is_empty(),
+        }
     }
 
     pub(crate) fn set(&self) -> &DetectorSet {
@@ -263,6 +279,11 @@ impl MaskPlan {
         self.json_depth
     }
 
+    /// Bytes that may come out of each byte of a content coding.
+    pub(crate) fn inflate_ratio(&self) -> u32 {
+        self.inflate_ratio
+    }
+
     /// Is this payload the end of every channel?
     pub(crate) fn is_done(&self, payload: &[u8]) -> bool {
         // `[DONE]` ends streams of many APIs, known or not; it is no JSON, and no text either.
@@ -289,6 +310,11 @@ impl MaskPlan {
     /// What is written where these detectors found something.
     pub(crate) fn placeholder(&self, detectors: &DetectorBits) -> &[u8] {
         self.replacements.strictest(detectors)
+    }
+
+    /// The placeholder with which `text` begins.
+    pub(crate) fn leading_placeholder(&self, text: &[u8]) -> Option<&[u8]> {
+        self.replacements.beginning(text)
     }
 
     /// Counts a span for every mask that asked for one of its detectors.

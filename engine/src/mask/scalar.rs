@@ -1,8 +1,8 @@
 //! Numbers and literals, held until it is known what they are.
 //!
-//! A number is one text: it leaves when it ended, or a string stands for it. Inside a string that *claims* to be JSON a
-//! scalar and the blanks behind it wait for the next comma or bracket: if something else comes, the string was text, and
-//! `4111 1111` is then not a number and more but the start of a value.
+//! A number is one text: it leaves as it came, or a string stands for it. A scalar and the blanks behind it wait for the
+//! next comma or bracket, or the end of the document: if something else comes, it was no JSON, and `4111 1111` is then not
+//! a number and more but the start of a value. A body is refused then; a string that only claimed to be JSON goes on as text.
 
 use super::MaskError;
 use super::detector::DetectorBits;
@@ -17,8 +17,8 @@ pub(crate) struct HeldScalar {
     raw: Vec<u8>,
     /// How many bytes of `raw` each byte of `text` takes.
     lengths: Vec<u8>,
-    /// Where the scalar ends in `text` and `raw`; blanks follow.
-    end: Option<(usize, usize)>,
+    /// Where the scalar ends in `raw`; blanks follow, and what stands between two lines of data.
+    end: Option<usize>,
     found: DetectorBits,
     location: String,
 }
@@ -43,6 +43,11 @@ impl HeldScalar {
         &self.raw
     }
 
+    /// What was written behind a scalar that ended, which may only leave with it. For documents that never become text.
+    pub(crate) fn behind(&mut self) -> Option<&mut Vec<u8>> {
+        self.end.map(|_| &mut self.raw)
+    }
+
     pub(crate) fn held(&self) -> usize {
         self.text.len() + self.raw.len() + self.lengths.len()
     }
@@ -65,7 +70,7 @@ impl HeldScalar {
         sink: &Sink<'_>,
         at: Location<'_>,
     ) -> Result<(), MaskError> {
-        self.end = Some((self.text.len(), self.raw.len()));
+        self.end = Some(self.raw.len());
         if self.kind == Some(Scalar::Number) {
             self.found = unit.probe(&self.text, sink.plan)?;
             if !self.found.is_empty() {
@@ -75,14 +80,17 @@ impl HeldScalar {
         Ok(())
     }
 
-    /// Would this number be masked if it ended here?
+    /// Would this scalar be masked if it ended here?
     pub(crate) fn is_finding(&self, unit: &mut TextUnit, sink: &Sink<'_>) -> bool {
+        if self.end.is_some() || self.kind != Some(Scalar::Number) {
+            return !self.found.is_empty();
+        }
         !unit.probe(&self.text, sink.plan).is_ok_and(|found| found.is_empty())
     }
 
     /// Writes the scalar, or a string with these quotes in its place, and the blanks behind it.
     pub(crate) fn write(&mut self, quote: &[u8], sink: &mut Sink<'_>) {
-        let (_, end) = self.end.unwrap_or((self.text.len(), self.raw.len()));
+        let end = self.end.unwrap_or(self.raw.len());
         let (scalar, blanks) = self.raw.split_at_checked(end).unwrap_or((&self.raw, &[]));
         if self.found.is_empty() {
             sink.out.extend_from_slice(scalar);

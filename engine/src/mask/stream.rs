@@ -96,11 +96,19 @@ impl EventStream {
         rest
     }
 
-    /// The block is too large: goes on without holding it. Returns how much of `fresh` that took.
+    /// The block is too large: goes on without holding it. Returns how much of `fresh` that took; nothing is written if it fails.
     fn begin_long(&mut self, fresh: &[u8], run: &mut Run<'_>) -> Result<usize, MaskError> {
+        let start = run.out.len();
         let mut head = std::mem::take(&mut self.block);
         head.extend_from_slice(fresh);
-        self.long = Some(LongEvent::begin(&head, &mut self.writer, &mut self.instances, run)?);
+        match LongEvent::begin(&head, &mut self.writer, &mut self.instances, run) {
+            Ok(long) => self.long = Some(long),
+            Err(error) => {
+                // The client has whole events only, so that an error event can follow.
+                run.out.truncate(start);
+                return Err(error);
+            }
+        }
         Ok(fresh.len())
     }
 

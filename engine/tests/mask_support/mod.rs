@@ -82,6 +82,8 @@ pub(crate) struct Setup {
     pub(crate) detectors: Vec<u16>,
     pub(crate) thinking: Thinking,
     pub(crate) limits: Limits,
+    /// What stands for e-mail addresses.
+    pub(crate) placeholder: &'static str,
 }
 
 impl Default for Setup {
@@ -92,6 +94,7 @@ impl Default for Setup {
             detectors: (0..6).collect(),
             thinking: Thinking::Refuse,
             limits: Limits::default(),
+            placeholder: "[EMAIL]",
         }
     }
 }
@@ -110,10 +113,12 @@ impl Setup {
             response_body: true,
             fields: self.fields.iter().map(field).collect(),
         };
+        let mut tags = tags();
+        tags[0].replacement = Replacement::Placeholder(self.placeholder.to_owned());
         let plan = MaskPlan::new(
             set(),
             &detectors(),
-            &tags(),
+            &tags,
             &[(MaskId(0), &mask)],
             self.content.as_ref(),
             Direction::Response,

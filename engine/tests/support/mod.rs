@@ -271,6 +271,10 @@ impl Host for FakeHost {
                     map.retain(|(key, _)| key != name.as_bytes());
                     map.push((name.as_bytes().to_vec(), value.clone()));
                 }
+                HeadEdit::Rewrite(name, value) => {
+                    map.retain(|(key, _)| key != name);
+                    map.push((name.clone(), value.clone()));
+                }
             }
         }
         Ok(())

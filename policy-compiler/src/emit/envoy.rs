@@ -21,6 +21,21 @@ const UNMATCHED: &str = "veilwire.unmatched";
 /// `max-age` of `strict-transport-security`: two years, as Mozilla's guidelines say.
 const HSTS: &str = "max-age=63072000";
 
+/// Headers that say where a caller is, or claim to. An upstream is a third party: it learns neither, and may not be made to believe
+/// a caller's claim.
+const CALLER_PLACE: &[&str] = &[
+    "forwarded",
+    "x-forwarded-for",
+    "x-forwarded-host",
+    "x-forwarded-port",
+    "x-forwarded-proto",
+    "x-real-ip",
+    "x-client-ip",
+    "true-client-ip",
+    "x-envoy-external-address",
+    "x-envoy-original-dst-host",
+];
+
 /// Where Envoy finds files.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Deployment {
@@ -128,6 +143,7 @@ fn connection_manager(
         .with("codec_type", "AUTO".into())
         // Who calls is who connects: nothing in front of Envoy is believed.
         .with("use_remote_address", true.into())
+        .with("skip_xff_append", true.into())
         .with("internal_address_config", nobody_is_internal())
         .with("normalize_path", true.into())
         .with("merge_slashes", true.into())
@@ -152,6 +168,7 @@ fn connection_manager(
         )
         .with("request_headers_timeout", "10s".into())
         .with("stream_idle_timeout", "300s".into())
+        .with("local_reply_config", local_replies())
         .with("route_config", routes(policy, model)?)
         .with("http_filters", Yaml::list([filter(artifact, deployment), router()]))
         .with("access_log", Yaml::list([access_log(policy, deployment)]));
@@ -181,19 +198,27 @@ fn routes(policy: &Policy, model: &Model) -> Result<Yaml, Contradiction> {
         virtual_hosts.push(virtual_host(host, host, entries));
     }
     virtual_hosts.push(virtual_host(UNMATCHED, "*", vec![unmatched()]));
-    let header = Yaml::map([("key", "strict-transport-security".into()), ("value", HSTS.into())]);
     Ok(Yaml::map([
         ("name", "veilwire".into()),
         ("ignore_port_in_host_matching", true.into()),
-        (
-            "response_headers_to_add",
-            Yaml::list([Yaml::map([
-                ("header", header),
-                ("append_action", "OVERWRITE_IF_EXISTS_OR_ADD".into()),
-            ])]),
-        ),
+        ("request_headers_to_remove", Yaml::texts(CALLER_PLACE)),
+        ("response_headers_to_add", hsts()),
         ("virtual_hosts", Yaml::List(virtual_hosts)),
     ]))
+}
+
+/// For answers of Envoy and the filter: where the route has no upstream, the headers of the routes are not added to them.
+fn local_replies() -> Yaml {
+    let every_status =
+        Yaml::map([("default_value", 100_u64.into()), ("runtime_key", "veilwire.local_reply".into())]);
+    let comparison = Yaml::map([("op", "GE".into()), ("value", every_status)]);
+    let filter = Yaml::map([("status_code_filter", Yaml::map([("comparison", comparison)]))]);
+    Yaml::map([("mappers", Yaml::list([Yaml::map([("filter", filter), ("headers_to_add", hsts())])]))])
+}
+
+fn hsts() -> Yaml {
+    let header = Yaml::map([("key", "strict-transport-security".into()), ("value", HSTS.into())]);
+    Yaml::list([Yaml::map([("header", header), ("append_action", "OVERWRITE_IF_EXISTS_OR_ADD".into())])])
 }
 
 fn virtual_host(name: &str, domain: &str, routes: Vec<Yaml>) -> Yaml {

@@ -16,6 +16,8 @@ pub struct Settings {
     pub state: Option<Spanned<u64>>,
     /// `limits.jsonDepth`.
     pub json_depth: Option<Spanned<u64>>,
+    /// `limits.inflateRatio`.
+    pub inflate_ratio: Option<Spanned<u64>>,
 }
 
 impl Settings {
@@ -51,10 +53,11 @@ impl Settings {
         let Some(mut fields) = node.and_then(|node| Fields::open(node, "`limits`", out)) else { return };
         self.state = fields.take("state").and_then(|node| size(node, 4 << 10, 1 << 20, out));
         self.json_depth = fields.take("jsonDepth").and_then(|node| number(node, 1, 256, out));
+        self.inflate_ratio = fields.take("inflateRatio").and_then(|node| number(node, 1, 1032, out));
         if let Some(node) = fields.take("unknownContent") {
             choice(node, "treatment of unknown content", &[("deny", ())], &["pass"], out);
         }
-        for key in ["inspectBody", "message", "inflateRatio", "oversize"] {
+        for key in ["inspectBody", "message", "oversize"] {
             fields.not_yet(key, out);
         }
         fields.close(out);

@@ -193,6 +193,42 @@ fn no_caller_counts_as_internal() {
     assert_eq!(config, expected);
 }
 
+/// Unmatched requests are answered by the filter on a route without an upstream, to which the headers of the routes do not apply.
+#[test]
+fn answers_of_envoy_itself_have_strict_transport_security() {
+    let yaml = compile(&first_light()).envoy_yaml;
+    let (_, config) = yaml.split_once("local_reply_config:\n").unwrap();
+    let config: Vec<&str> = config.lines().take(11).map(str::trim).collect();
+    let expected = [
+        "mappers:",
+        "- filter:",
+        "status_code_filter:",
+        "comparison:",
+        "op: GE",
+        "value:",
+        "default_value: 100",
+        "runtime_key: veilwire.local_reply",
+        "headers_to_add:",
+        "- header:",
+        "key: strict-transport-security",
+    ];
+    assert_eq!(config, expected);
+    assert_eq!(yaml.matches("key: strict-transport-security").count(), 2, "of routes and of local replies");
+}
+
+#[test]
+fn no_upstream_learns_where_a_caller_is_or_claims_to_be() {
+    let yaml = compile(&first_light()).envoy_yaml;
+    assert!(yaml.contains("use_remote_address: true\n") && yaml.contains("skip_xff_append: true\n"));
+    let (_, removed) = yaml.split_once("request_headers_to_remove: [").unwrap();
+    let removed: Vec<&str> = removed.split(']').next().unwrap().split(", ").collect();
+    for header in
+        ["x-forwarded-for", "forwarded", "x-real-ip", "x-envoy-external-address", "x-forwarded-host"]
+    {
+        assert!(removed.contains(&header), "{header}");
+    }
+}
+
 /// Bytes of a sound policy changed at random: an answer every time, and a model only if the filter accepts it.
 #[test]
 fn mutated_policies_are_answered() {

@@ -45,6 +45,11 @@ impl Replacements {
         tags.min_by_key(|(rank, _)| *rank).map_or(b"[MASKED]", |(_, text)| text)
     }
 
+    /// The text of a tag with which `text` begins.
+    pub(super) fn beginning(&self, text: &[u8]) -> Option<&[u8]> {
+        self.tags.iter().map(|(_, tag)| tag.as_slice()).find(|tag| text.starts_with(tag))
+    }
+
     /// The text for a field with these tags; none without tags.
     pub(super) fn strictest_tag(
         &self,

@@ -1,0 +1,76 @@
+//! Trailers of a message that was masked: scanned, rewritten, kept.
+//!
+//! Every value is a text of its own. `grpc-message` is read with its percent-encoding (gRPC over HTTP/2, "Responses"); what
+//! is binary (`-bin`, base64) is dropped, for it repeats texts in a form that is not looked into. A trailer whose very
+//! name holds a value goes as well.
+
+use super::MaskError;
+use super::finding::Findings;
+use super::plan::MaskPlan;
+use super::text::{Location, Sink, TextUnit};
+use crate::host::HeadEdits;
+
+const AT: Location<'static> = Location { root: "trailer", outer: &[], inner: &[] };
+
+/// What must become of trailers; repeated ones of which one is changed become one line.
+///
+/// # Errors
+/// They cannot be scanned, so the message is refused.
+pub(crate) fn mask_trailers(
+    trailers: &[(Vec<u8>, Vec<u8>)],
+    plan: &MaskPlan,
+    findings: &mut Findings,
+) -> Result<HeadEdits, MaskError> {
+    let mut edits = HeadEdits::default();
+    let mut unit = TextUnit::default();
+    for (place, (name, _)) in trailers.iter().enumerate() {
+        let seen = trailers.get(..place).unwrap_or_default();
+        if seen.iter().any(|(known, _)| known.eq_ignore_ascii_case(name)) {
+            continue;
+        }
+        let named = unit.probe(name, plan)?;
+        if !named.is_empty() {
+            plan.record(&named, AT.root, findings);
+            edits.remove(name);
+            continue;
+        }
+        if name.ends_with(b"-bin") {
+            edits.remove(name);
+            continue;
+        }
+        let mut line = Vec::new();
+        let mut sink = Sink::new(plan, &mut line, findings, plan.state_limit());
+        let same = trailers.iter().filter(|(other, _)| other.eq_ignore_ascii_case(name));
+        for (number, (_, value)) in same.enumerate() {
+            if number > 0 {
+                sink.out.extend_from_slice(b", ");
+            }
+            if name.eq_ignore_ascii_case(b"grpc-message") {
+                percent_encoded(value, &mut unit, &mut sink)?;
+            } else {
+                unit.literal(value, &mut sink, AT)?;
+            }
+            unit.finish(&mut sink, AT)?;
+        }
+        if sink.replaced > 0 {
+            edits.rewrite(name, line);
+        }
+    }
+    Ok(edits)
+}
+
+fn percent_encoded(value: &[u8], unit: &mut TextUnit, sink: &mut Sink<'_>) -> Result<(), MaskError> {
+    let mut rest = value;
+    while let Some(at) = memchr::memchr(b'%', rest) {
+        let (plain, escaped) = rest.split_at_checked(at).unwrap_or((rest, &[]));
+        unit.literal(plain, sink, AT)?;
+        let digit = |at: usize| escaped.get(at).and_then(|&digit| char::from(digit).to_digit(16));
+        let byte = digit(1).zip(digit(2)).and_then(|(high, low)| u8::try_from(high * 16 + low).ok());
+        let (raw, after) =
+            escaped.split_at_checked(if byte.is_some() { 3 } else { 1 }).unwrap_or((escaped, &[]));
+        // Readers take a percent sign that begins no escape for itself.
+        unit.cell(raw, &[byte.unwrap_or(b'%')], sink, AT)?;
+        rest = after;
+    }
+    unit.literal(rest, sink, AT)
+}

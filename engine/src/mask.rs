@@ -38,6 +38,7 @@ mod nested;
 mod plain;
 mod plan;
 mod protobuf;
+mod repeat;
 mod scalar;
 pub mod scan;
 mod stream;

@@ -280,6 +280,10 @@ impl Frames for ObjectWriter {
         self.document.end_survey(survey, plan)
     }
 
+    fn pattern(&self, _frame: &[u8]) -> Option<(usize, usize)> {
+        Some((0, self.document.given()?))
+    }
+
     fn write(
         &mut self,
         frame: &[u8],

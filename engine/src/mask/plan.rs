@@ -371,6 +371,13 @@ impl MaskPlan {
         payload == b"[DONE]" || self.done.iter().any(|done| done == payload)
     }
 
+    /// Is there a JSON document that ends every channel?
+    pub(crate) fn is_ended_by_documents(&self) -> bool {
+        self.done.iter().any(|done| {
+            matches!(done.trim_ascii_start().first(), Some(b'{' | b'[' | b'"')) && done != b"[DONE]"
+        })
+    }
+
     pub(crate) fn error_event(&self) -> Option<&[u8]> {
         (!self.error_event.is_empty()).then_some(&self.error_event)
     }

@@ -165,7 +165,9 @@ impl Reason {
                 Direction::Request,
             ) => 413,
             (
-                Reason::Content(MaskError::InvalidJson | MaskError::Truncated | MaskError::Coding),
+                Reason::Content(
+                    MaskError::InvalidJson | MaskError::Truncated | MaskError::Coding | MaskError::Multipart,
+                ),
                 Direction::Request,
             ) => 400,
             (Reason::Content(_), Direction::Request) => 415,

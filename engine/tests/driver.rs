@@ -1,6 +1,8 @@
 //! The driver on a fake host: what goes through, what pauses, what is cut, and in which callback.
 #![cfg(test)]
 
+#[path = "driver/heads.rs"]
+mod heads;
 mod support;
 
 use support::{Call, EMAIL, FakeHost, NOW, policy, token};

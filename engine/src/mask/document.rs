@@ -17,8 +17,7 @@ use crate::format::json::{NameId, Place, Scalar, ScalarPart, Visit};
 pub(crate) struct Document {
     /// The document is the text of a string: quotes are escaped, and only fields matter.
     inner: bool,
-    /// The string is a value of a form.
-    form: bool,
+    quotes: Quotes,
     pub(crate) unit: TextUnit,
     pub(crate) scalar: HeldScalar,
     pub(crate) keys: Keys,
@@ -58,6 +57,18 @@ pub(crate) enum Text {
     ChannelSignature(usize),
 }
 
+/// How what is around an inner document writes its quotes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Quotes {
+    /// A JSON string.
+    #[default]
+    Escaped,
+    /// A form.
+    Percent,
+    /// A text.
+    Plain,
+}
+
 /// A signed text and its signature, in one object.
 #[derive(Clone, Copy, Debug, Default)]
 struct SignedState {
@@ -81,8 +92,9 @@ impl Document {
         Document { inner: true, ..Document::default() }
     }
 
-    pub(crate) fn in_form() -> Document {
-        Document { form: true, ..Document::inner() }
+    /// An inner document whose quotes are written like this.
+    pub(crate) fn quoted(quotes: Quotes) -> Document {
+        Document { quotes, ..Document::inner() }
     }
 
     /// Goes back to the start of a new document; keeps the memory.
@@ -122,10 +134,10 @@ impl Document {
 
     /// A quote of this layer.
     pub(crate) fn quote(&self) -> &'static [u8] {
-        match (self.inner, self.form) {
-            (false, _) => b"\"",
-            (true, false) => b"\\\"",
-            (true, true) => b"%22",
+        match (self.inner, self.quotes) {
+            (false, _) | (true, Quotes::Plain) => b"\"",
+            (true, Quotes::Escaped) => b"\\\"",
+            (true, Quotes::Percent) => b"%22",
         }
     }
 }

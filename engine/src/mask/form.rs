@@ -7,6 +7,7 @@
 //! A `%` without two hexadecimal digits stands for itself, as readers of forms have it. Only one layer is decoded.
 
 use super::MaskError;
+use super::document::Quotes;
 use super::framer::{Framer, Run};
 use super::nested::Nested;
 use super::plan::MaskPlan;
@@ -42,7 +43,7 @@ impl FormBody {
             escape: Vec::new(),
             unit: TextUnit::default(),
             name: Name::default(),
-            value: Box::new(Nested::in_form(plan.json_depth())),
+            value: Box::new(Nested::quoted(plan.json_depth(), Quotes::Percent)),
         }
     }
 
@@ -98,8 +99,7 @@ impl FormBody {
     /// Text of the current part: a run in which every byte stands for itself, or one byte.
     fn text(&mut self, raw: &[u8], text: &[u8], sink: &mut Sink<'_>) -> Result<(), MaskError> {
         let names = self.names();
-        let outer = &self.name.frames;
-        let at = Location { root: self.root, outer, inner: &[] };
+        let at = self.name.location(self.root);
         match self.part {
             Part::Name if raw == text => self.unit.literal(raw, sink, names)?,
             Part::Name => self.unit.cell(raw, text, sink, names)?,
@@ -122,7 +122,7 @@ impl FormBody {
         match self.part {
             Part::Name => self.unit.finish(sink, names)?,
             Part::Value => {
-                let at = Location { root: self.root, outer: &self.name.frames, inner: &[] };
+                let at = self.name.location(self.root);
                 self.value.finish(sink, at)?;
             }
             Part::Dropped => {}
@@ -141,7 +141,7 @@ impl FormBody {
     fn begin_value(&mut self, sink: &mut Sink<'_>) {
         let plan = sink.plan;
         self.name.end(plan);
-        let at = Location { root: self.root, outer: &self.name.frames, inner: &[] };
+        let at = self.name.location(self.root);
         if let Some(field) = plan.actions(self.name.state).and_then(|actions| actions.field.as_ref()) {
             sink.replace_field(field, at);
             self.part = Part::Dropped;
@@ -178,9 +178,9 @@ impl Framer for FormBody {
     }
 }
 
-/// Where a name leads.
+/// Where the name of a field leads.
 #[derive(Default)]
-struct Name {
+pub(super) struct Name {
     state: StateId,
     frames: Vec<Frame>,
     /// The segment being read, as long as it may be one that the paths name.
@@ -190,7 +190,8 @@ struct Name {
 }
 
 impl Name {
-    fn take(&mut self, text: &[u8], plan: &MaskPlan) -> Result<(), MaskError> {
+    /// A part of the name, decoded.
+    pub(super) fn take(&mut self, text: &[u8], plan: &MaskPlan) -> Result<(), MaskError> {
         for &byte in text {
             match byte {
                 b'[' | b']' => {
@@ -208,7 +209,8 @@ impl Name {
         if self.frames.len() > plan.json_depth() { Err(MaskError::TooDeep) } else { Ok(()) }
     }
 
-    fn end(&mut self, plan: &MaskPlan) {
+    /// The name is complete.
+    pub(super) fn end(&mut self, plan: &MaskPlan) {
         if !self.bracket {
             self.step(plan);
         }
@@ -229,11 +231,24 @@ impl Name {
         }
     }
 
+    /// What the paths say about the field.
+    pub(super) fn state(&self) -> StateId {
+        self.state
+    }
+
+    pub(super) fn is_named(&self) -> bool {
+        !self.frames.is_empty()
+    }
+
+    pub(super) fn location(&self, root: &'static str) -> Location<'_> {
+        Location { root, outer: &self.frames, inner: &[] }
+    }
+
     fn clear(&mut self) {
         *self = Name::default();
     }
 
-    fn held(&self) -> usize {
+    pub(super) fn held(&self) -> usize {
         self.segment.len() + self.frames.len() * size_of::<Frame>()
     }
 }

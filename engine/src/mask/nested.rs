@@ -6,7 +6,7 @@
 
 use super::MaskError;
 use super::channel::Flow;
-use super::document::{Document, Text, Writer};
+use super::document::{Document, Quotes, Text, Writer};
 use super::text::{Location, Sink, TextUnit};
 use crate::format::json::{Follow, Stop, Walker, is_blank};
 use crate::format::paths::StateId;
@@ -40,9 +40,9 @@ impl Nested {
         Nested { walker, document: Document::inner(), phase: Phase::Blank }
     }
 
-    /// In a value of a form.
-    pub(crate) fn in_form(depth: usize) -> Nested {
-        Nested { document: Document::in_form(), ..Nested::new(depth) }
+    /// In something else than a JSON string.
+    pub(crate) fn quoted(depth: usize, quotes: Quotes) -> Nested {
+        Nested { document: Document::quoted(quotes), ..Nested::new(depth) }
     }
 
     /// A new string at a place with this state: paths go on inside it.

@@ -160,13 +160,21 @@ impl Reason {
             // RFC 9110: content that breaks a limit, and content that is not what it says.
             (
                 Reason::Content(
-                    MaskError::TooDeep | MaskError::Budget | MaskError::Overflow | MaskError::InflateRatio,
+                    MaskError::TooDeep
+                    | MaskError::Budget
+                    | MaskError::Overflow
+                    | MaskError::InflateRatio
+                    | MaskError::MessageLimit,
                 ),
                 Direction::Request,
             ) => 413,
             (
                 Reason::Content(
-                    MaskError::InvalidJson | MaskError::Truncated | MaskError::Coding | MaskError::Multipart,
+                    MaskError::InvalidJson
+                    | MaskError::InvalidFrame
+                    | MaskError::Truncated
+                    | MaskError::Coding
+                    | MaskError::Multipart,
                 ),
                 Direction::Request,
             ) => 400,

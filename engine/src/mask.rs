@@ -33,10 +33,12 @@ mod instances;
 mod keys;
 mod lines;
 mod long;
+mod message;
 mod multipart;
 mod nested;
 mod plain;
 mod plan;
+mod protobuf;
 mod scalar;
 pub mod scan;
 mod stream;
@@ -122,6 +124,15 @@ pub enum MaskError {
     /// More comes out of a content coding than `limits.inflateRatio` allows.
     #[error("content coding expands too much")]
     InflateRatio,
+    /// Not the format of lengths and values that is expected (protobuf, gRPC).
+    #[error("malformed message")]
+    InvalidFrame,
+    /// A message larger than `limits.message`.
+    #[error("message larger than the limit allows")]
+    MessageLimit,
+    /// A message that is compressed on its own.
+    #[error("compressed message")]
+    Compressed,
 }
 
 impl MaskError {
@@ -143,6 +154,9 @@ impl MaskError {
             MaskError::Multipart => "multipart",
             MaskError::Part => "part",
             MaskError::InflateRatio => "inflate-ratio",
+            MaskError::InvalidFrame => "malformed-message",
+            MaskError::MessageLimit => "message-limit",
+            MaskError::Compressed => "compressed-message",
         }
     }
 }

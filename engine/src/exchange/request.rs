@@ -40,6 +40,7 @@ impl Exchange {
             return Step::Abort;
         }
         self.audit.request_id = request_id(head.headers);
+        self.grpc = is_grpc(head.headers);
         match self.admit(head.headers, end, verifier, now) {
             Ok((Decision::Allow(permit), prepared, leg)) => {
                 *edits = prepared;
@@ -158,12 +159,17 @@ impl Exchange {
         let response_masked = plan(Direction::Response)?.is_some();
         if response_masked {
             // An answer that is whole and readable is one that can be inspected.
-            for name in [b"accept-encoding".as_slice(), b"range", b"if-range"] {
+            for name in [b"accept-encoding".as_slice(), b"grpc-accept-encoding", b"range", b"if-range"] {
                 edits.remove(name);
             }
         }
         if values(headers, b"te").next().is_some() {
-            edits.remove(b"te");
+            if self.grpc {
+                // gRPC servers refuse a call without it.
+                edits.set("te", b"trailers");
+            } else {
+                edits.remove(b"te");
+            }
         }
         let Some(plan) = plan(Direction::Request)? else {
             return Ok(Leg::Pass);
@@ -204,6 +210,12 @@ pub(super) fn strip_own(headers: &HeaderList, edits: &mut HeadEdits) {
     for (name, _) in headers.iter().filter(|(name, _)| name.to_ascii_lowercase().starts_with(HEADER_PREFIX)) {
         edits.remove(name);
     }
+}
+
+/// SECURITY: exactly what Envoy takes for gRPC. To any other client a gRPC answer would say that all is well.
+fn is_grpc(headers: &HeaderList) -> bool {
+    let rest = single(headers, b"content-type").and_then(|value| value.strip_prefix(b"application/grpc"));
+    rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(b"+"))
 }
 
 /// Every value of a header.

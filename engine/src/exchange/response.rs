@@ -5,7 +5,7 @@ use super::{Exchange, Leg, LocalReply, State, Step};
 use crate::decision::{Denial, Direction, Reason};
 use crate::format::Format;
 use crate::host::HeadEdits;
-use crate::mask::{Findings, Place, mask_headers};
+use crate::mask::{Findings, MaskPlan, Place, mask_headers, mask_trailers};
 use crate::transport::TransportFacts;
 
 /// The head of a response, and where it came from.
@@ -90,6 +90,9 @@ impl Exchange {
             edits.set("x-veilwire-policy", self.policy_label());
             edits.set("x-veilwire-request-id", self.audit.request_id.clone());
         }
+        if let Some(plan) = &plan {
+            self.mask_grpc_head(headers, plan, &mut edits)?;
+        }
         self.response = match plan {
             None => Leg::Pass,
             Some(_) if end || self.bodyless || matches!(status, 204 | 304) => Leg::Ended,
@@ -115,11 +118,34 @@ impl Exchange {
         Ok(edits)
     }
 
+    /// A gRPC answer without messages has its trailers in its head.
+    fn mask_grpc_head(
+        &mut self,
+        headers: &[(Vec<u8>, Vec<u8>)],
+        plan: &MaskPlan,
+        edits: &mut HeadEdits,
+    ) -> Result<(), Reason> {
+        let is_trailer = |name: &[u8]| name == b"grpc-message" || name == b"grpc-status-details-bin";
+        let trailers: Vec<_> = headers.iter().filter(|(name, _)| is_trailer(name)).cloned().collect();
+        let mut findings = Findings::default();
+        let masked = mask_trailers(&trailers, plan, &mut findings);
+        self.audit.found(&self.policy, Direction::Response, &findings);
+        edits.0.extend(masked.map_err(Reason::Content)?.0);
+        Ok(())
+    }
+
     fn replace_response(&mut self, reason: Reason, status: Option<u32>) -> Step {
         self.close();
         self.audit.refused(&self.policy, Direction::Response, &Denial::because(reason));
         let status = status.unwrap_or_else(|| reason.status(Direction::Response));
-        Step::Reply(LocalReply::with_status(reason, status, &self.policy, &[], &self.audit.request_id))
+        Step::Reply(LocalReply::with_status(
+            reason,
+            status,
+            &self.policy,
+            &[],
+            &self.audit.request_id,
+            self.grpc,
+        ))
     }
 }
 

@@ -7,7 +7,7 @@
 //! A `%` without two hexadecimal digits stands for itself, as readers of forms have it. Only one layer is decoded.
 
 use super::MaskError;
-use super::document::Quotes;
+use super::document::Layer;
 use super::framer::{Framer, Run};
 use super::nested::Nested;
 use super::plan::MaskPlan;
@@ -43,7 +43,7 @@ impl FormBody {
             escape: Vec::new(),
             unit: TextUnit::default(),
             name: Name::default(),
-            value: Box::new(Nested::quoted(plan.json_depth(), Quotes::Percent)),
+            value: Box::new(Nested::new(Layer::Form, plan.json_depth())),
         }
     }
 

@@ -11,6 +11,7 @@ use super::lines::ObjectStream;
 use super::multipart::MultipartBody;
 use super::plain::{Sniffed, TextBody};
 use super::plan::MaskPlan;
+use super::protobuf::{GrpcStream, ProtobufBody};
 use super::stream::EventStream;
 use crate::format::Format;
 
@@ -54,5 +55,7 @@ pub(super) fn framer(format: Format, plan: &MaskPlan) -> Box<dyn Framer> {
         Format::Form => Box::new(Sniffed::new(Box::new(FormBody::new("form", plan)))),
         Format::Multipart { form, boundary } => Box::new(MultipartBody::new(form, &boundary)),
         Format::Text => Box::new(Sniffed::new(Box::new(TextBody::default()))),
+        Format::Protobuf => Box::new(ProtobufBody::new(plan)),
+        Format::Grpc => Box::new(GrpcStream::new(plan)),
     }
 }

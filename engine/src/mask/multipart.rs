@@ -8,7 +8,7 @@
 //! first and behind the last delimiter, which readers skip.
 
 use super::MaskError;
-use super::document::Quotes;
+use super::document::Layer;
 use super::form::Name;
 use super::framer::{Framer, Run, framer};
 use super::head::mask;
@@ -159,7 +159,7 @@ impl MultipartBody {
         };
         let part = match format {
             Ok(Format::Text) => {
-                let mut text = Box::new(Nested::quoted(plan.json_depth(), Quotes::Plain));
+                let mut text = Box::new(Nested::new(Layer::Plain, plan.json_depth()));
                 text.start(self.name.state());
                 Part::Text(text)
             }

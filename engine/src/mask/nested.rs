@@ -6,7 +6,7 @@
 
 use super::MaskError;
 use super::channel::Flow;
-use super::document::{Document, Quotes, Text, Writer};
+use super::document::{Document, Layer, Text, Writer};
 use super::text::{Location, Sink, TextUnit};
 use crate::format::json::{Follow, Stop, Walker, is_blank};
 use crate::format::paths::StateId;
@@ -35,14 +35,9 @@ enum Left<'i> {
 }
 
 impl Nested {
-    pub(crate) fn new(depth: usize) -> Nested {
+    pub(crate) fn new(layer: Layer, depth: usize) -> Nested {
         let walker = Walker::new(StateId::ROOT, depth, Follow::Containers);
-        Nested { walker, document: Document::inner(), phase: Phase::Blank }
-    }
-
-    /// In something else than a JSON string.
-    pub(crate) fn quoted(depth: usize, quotes: Quotes) -> Nested {
-        Nested { document: Document::quoted(quotes), ..Nested::new(depth) }
+        Nested { walker, document: Document::new(layer), phase: Phase::Blank }
     }
 
     /// A new string at a place with this state: paths go on inside it.

@@ -2,9 +2,11 @@
 
 mod channels;
 mod replace;
+mod schema;
 
 pub(crate) use channels::{ChannelId, ChannelPlan, CloserPlan, KeyUse, MAX_ARRAYS, MAX_KEYS};
 pub(crate) use replace::Replacements;
+pub(crate) use schema::{Kind, MAX_ID, MessageId, SchemaPlan};
 
 use super::detector::{DetectorBits, DetectorSet};
 use super::finding::{Findings, What};
@@ -33,8 +35,10 @@ pub struct MaskPlan {
     clean: Vec<bool>,
     signed: usize,
     channels: Channels,
+    schema: Option<SchemaPlan>,
     thinking: Thinking,
     state_limit: usize,
+    message_limit: usize,
     json_depth: usize,
     inflate_ratio: u32,
     done: Vec<Vec<u8>>,
@@ -122,6 +126,9 @@ pub enum InvalidPlan {
     /// A template of a channel is not an event, or names a key that the channel has not.
     #[error("a tail template is malformed")]
     Template,
+    /// A schema names a message that it has not, or a field number twice.
+    #[error("a protobuf schema is inconsistent")]
+    Schema,
 }
 
 /// What happens at a place of a document.
@@ -151,6 +158,10 @@ pub(crate) struct Actions {
     pub(crate) key: Option<usize>,
     /// Closers that look here: their numbers among all closers.
     pub(crate) closers: Vec<usize>,
+    /// More becomes of a value here than that it is scanned or skipped.
+    pub(crate) writes: bool,
+    /// A survey looks here.
+    pub(crate) surveys: bool,
     /// Channels whose condition looks here.
     pub(crate) whens: Vec<ChannelId>,
 }
@@ -223,7 +234,13 @@ impl MaskPlan {
             add_elements(&mut patterns);
         }
         let steps: Vec<&[PathStep]> = patterns.iter().map(|(steps, _)| steps.as_slice()).collect();
-        let paths = Paths::new(&steps).map_err(|_| InvalidPlan::Paths)?;
+        let schema = content.and_then(|content| content.protobuf.as_ref());
+        let fields = schema.into_iter().flat_map(|schema| schema.messages.values().flatten());
+        let paths =
+            Paths::new(&steps, fields.map(|field| field.name.as_str())).map_err(|_| InvalidPlan::Paths)?;
+        // Only bodies have a content, and so a schema.
+        let direction = if place == Place::ResponseBody { Direction::Response } else { Direction::Request };
+        let schema = schema.map(|schema| SchemaPlan::new(schema, direction, &paths)).transpose()?;
         let markers = |ends: &[usize]| -> Vec<Marker<'_>> {
             ends.iter().filter_map(|&pattern| patterns.get(pattern)).map(|(_, marker)| *marker).collect()
         };
@@ -242,8 +259,10 @@ impl MaskPlan {
             actions,
             signed: content.map_or(0, |content| content.signed.len()),
             channels,
+            schema,
             thinking,
             state_limit: usize::try_from(limits.state).unwrap_or(usize::MAX),
+            message_limit: usize::try_from(limits.message).unwrap_or(usize::MAX),
             json_depth: usize::from(limits.json_depth),
             inflate_ratio: limits.inflate_ratio,
             done: content.map_or_else(Vec::new, |content| {
@@ -268,14 +287,20 @@ impl MaskPlan {
     /// Can bodies of this format be masked as the content demands?
     ///
     /// SECURITY: where a content knows channels, a stream of deltas that says it is text would pass with every value that is
-    /// cut over two deltas; and where no detector runs, nothing would look at a text, for it has no fields.
+    /// cut over two deltas; and where no detector runs, nothing would look at a text, for it has no fields; protobuf
+    /// says nothing about itself.
     #[must_use]
     pub fn takes(&self, format: Format) -> bool {
         match format {
             Format::Json | Format::Lines | Format::Sse => true,
             Format::Form | Format::Multipart { .. } => self.channels.is_empty(),
+            Format::Protobuf | Format::Grpc => self.schema.is_some(),
             Format::Text => self.channels.is_empty() && !self.active.is_empty(),
         }
+    }
+
+    pub(crate) fn schema(&self) -> Option<&SchemaPlan> {
+        self.schema.as_ref()
     }
 
     pub(crate) fn set(&self) -> &DetectorSet {
@@ -323,6 +348,11 @@ impl MaskPlan {
     /// Bytes that may be held.
     pub(crate) fn state_limit(&self) -> usize {
         self.state_limit
+    }
+
+    /// Longest message that is held beside it.
+    pub(crate) fn message_limit(&self) -> usize {
+        self.message_limit
     }
 
     pub(crate) fn json_depth(&self) -> usize {
@@ -478,6 +508,12 @@ impl Actions {
             }
             None => None,
         };
+        let reads =
+            |marker: &Marker<'_>| matches!(marker, Marker::Key(_) | Marker::Closer(_) | Marker::When(_));
+        actions.writes = markers.iter().any(|marker| !reads(marker) && !matches!(marker, Marker::Skip));
+        actions.surveys = markers.iter().any(|marker| {
+            reads(marker) || matches!(marker, Marker::Fragment(_) | Marker::ChannelSignature(_))
+        });
         Ok(actions)
     }
 }

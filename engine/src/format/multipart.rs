@@ -106,11 +106,14 @@ impl<'h> PartHead<'h> {
     }
 }
 
+/// Names in lower case, and values without their quotes.
+pub(crate) type Parameters = Vec<(String, Vec<u8>)>;
+
 /// The parameters behind the first word of a value such as `form-data; name="a"`. None if they are malformed.
-pub(crate) fn parameters(value: &[u8]) -> Option<(&[u8], Vec<(String, Vec<u8>)>)> {
+pub(crate) fn parameters(value: &[u8]) -> Option<(&[u8], Parameters)> {
     let end = memchr(b';', value).unwrap_or(value.len());
     let (kind, mut rest) = value.split_at_checked(end)?;
-    let mut list: Vec<(String, Vec<u8>)> = Vec::new();
+    let mut list = Parameters::new();
     while let Some(after) = rest.trim_ascii_start().strip_prefix(b";") {
         let after = after.trim_ascii_start();
         if after.is_empty() {

@@ -186,7 +186,7 @@ fn what_readers_disagree_on_is_refused() {
         assert_eq!(refused(FORM, &bad), MaskError::Multipart, "{bad}");
     }
     for length in 1..one.len() - 2 {
-        assert_eq!(refused(FORM, &one[..length]), MaskError::Truncated, "cut at {length}");
+        assert_eq!(refused(FORM, one.split_at(length).0), MaskError::Truncated, "cut at {length}");
     }
 }
 
@@ -206,7 +206,7 @@ fn a_placeholder_never_makes_a_boundary() {
         let (out, ended) = check_splits(&plan, format(FORM), body.as_bytes());
         let out = String::from_utf8(out).unwrap();
         assert_eq!(ended.err(), Some(MaskError::Multipart), "{text}");
-        assert!(!out[7..].contains("--XX-42") && out.ends_with("--XX-4"), "{out}");
+        assert!(out.matches("--XX-42").count() == 1 && out.ends_with("--XX-4"), "{out}");
     }
 }
 

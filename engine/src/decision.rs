@@ -157,12 +157,21 @@ impl Reason {
             // RFC 9110: content that breaks a limit, and content that is not what it says.
             (
                 Reason::Content(
-                    MaskError::TooDeep | MaskError::Budget | MaskError::Overflow | MaskError::MessageLimit,
+                    MaskError::TooDeep
+                    | MaskError::Budget
+                    | MaskError::Overflow
+                    | MaskError::MessageLimit
+                    | MaskError::InflateRatio,
                 ),
                 Direction::Request,
             ) => 413,
             (
-                Reason::Content(MaskError::InvalidJson | MaskError::InvalidFrame | MaskError::Truncated),
+                Reason::Content(
+                    MaskError::InvalidJson
+                    | MaskError::InvalidFrame
+                    | MaskError::Truncated
+                    | MaskError::Coding,
+                ),
                 Direction::Request,
             ) => 400,
             (Reason::Content(_), Direction::Request) => 415,

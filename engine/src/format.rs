@@ -1,10 +1,14 @@
 //! Syntax of bodies: where text is. Whether a text holds anything is the business of [`mask`](crate::mask).
 
+mod crc32;
+pub(crate) mod inflate;
 pub(crate) mod json;
 pub(crate) mod objects;
 pub(crate) mod paths;
 pub(crate) mod protobuf;
 pub(crate) mod sse;
+
+pub use inflate::Coding;
 
 /// A format that can be masked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -19,6 +23,10 @@ pub enum Format {
     Protobuf,
     /// gRPC (gRPC over HTTP/2): protobuf messages, each with its length in front.
     Grpc,
+    /// Text that means what its bytes say: plain text, markup, tables, source code.
+    Text,
+    /// A form (`application/x-www-form-urlencoded`, WHATWG URL, section 5).
+    Form,
 }
 
 /// Why a `content-type` cannot be masked.
@@ -60,12 +68,24 @@ impl Format {
             // Its messages have a prefix, and are no documents.
             ("application", "grpc+json" | "grpc-web+json") => return Err(FormatError::UnknownType),
             (_, subtype) if subtype.ends_with("+json") => Format::Json,
+            ("text", subtype) if !FOLDED.contains(&subtype) => Format::Text,
+            ("application", "x-www-form-urlencoded") => Format::Form,
+            ("application", subtype) if TEXT.contains(&subtype) => Format::Text,
+            (_, subtype) if subtype.ends_with("+xml") => Format::Text,
             _ => return Err(FormatError::UnknownType),
         };
         check_charset(parameters)?;
         Ok(format)
     }
 }
+
+/// Kinds of text with escapes, or lines that are folded anywhere: their bytes do not show what they say.
+const FOLDED: [&str; 8] =
+    ["rtf", "richtext", "enriched", "calendar", "vcard", "x-vcard", "x-vcalendar", "directory"];
+
+/// Text that is filed under `application`.
+const TEXT: [&str; 9] =
+    ["xml", "xml-dtd", "yaml", "x-yaml", "javascript", "x-javascript", "ecmascript", "graphql", "sql"];
 
 const BLANK: [char; 2] = [' ', '\t'];
 
@@ -155,7 +175,14 @@ mod tests {
             ("json", Err(FormatError::Malformed)),
             ("application/json, text/html", Err(FormatError::Malformed)),
             ("", Err(FormatError::Malformed)),
-            ("text/plain", Err(FormatError::UnknownType)),
+            ("text/plain", Ok(Format::Text)),
+            ("text/csv; header=present; charset=utf-8", Ok(Format::Text)),
+            ("application/xml", Ok(Format::Text)),
+            ("application/x-www-form-urlencoded; charset=UTF-8", Ok(Format::Form)),
+            ("image/svg+xml", Ok(Format::Text)),
+            ("text/plain; charset=utf-16", Err(FormatError::UnsupportedCharset)),
+            ("text/vcard", Err(FormatError::UnknownType)),
+            ("message/rfc822", Err(FormatError::UnknownType)),
             ("application/octet-stream", Err(FormatError::UnknownType)),
         ] {
             assert_eq!(Format::of(value.as_bytes()), expected, "{value}");

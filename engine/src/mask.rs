@@ -9,8 +9,9 @@
 //! 5. **Prompt.** A byte is held only while it can still become part of a finding; events leave when they are complete.
 //! 6. **Bounded.** Held bytes and state stay below `limits.state`; beyond it the message is refused.
 //!
-//! What cannot be inspected is refused: an error is final, and nothing is put out after it. It does not open encodings
-//! (gzip, base64), and it does not know what a detector looks for.
+//! What cannot be inspected is refused: an error is final, and nothing is put out after it. Content codings (gzip, deflate)
+//! are opened in front of it, and what is put out is not encoded again. It does not open encodings inside of values
+//! (base64), and it does not know what a detector looks for.
 //!
 //! ```text
 //!   bytes ─► format (where) ─► text unit (what) ─► bytes
@@ -24,6 +25,7 @@ pub mod detector;
 mod document;
 mod event;
 mod finding;
+mod form;
 mod framer;
 mod frames;
 mod instances;
@@ -32,6 +34,7 @@ mod lines;
 mod long;
 mod message;
 mod nested;
+mod plain;
 mod plan;
 mod protobuf;
 mod scalar;
@@ -46,7 +49,8 @@ pub use finding::{Finding, Findings, What};
 pub use plan::{InvalidPlan, MaskPlan};
 pub(crate) use trailers::mask_trailers;
 
-use crate::format::Format;
+use crate::format::inflate::{Inflate, Stop};
+use crate::format::{Coding, Format};
 use framer::{Framer, Run, framer};
 use std::sync::Arc;
 
@@ -55,6 +59,7 @@ pub struct Masker {
     plan: Arc<MaskPlan>,
     // SECURITY: what holds text has no `Debug`; a masker prints sizes only.
     framer: Box<dyn Framer>,
+    inflate: Option<Box<Inflate>>,
     findings: Findings,
     failed: Option<MaskError>,
 }
@@ -101,6 +106,15 @@ pub enum MaskError {
     /// A text has to be brought by an event that cannot be written.
     #[error("no event can carry the waiting text")]
     NoCarrier,
+    /// UTF-16 or UTF-32, or a NUL in text: an ASCII byte does not mean itself.
+    #[error("text in an unsupported charset")]
+    Charset,
+    /// A content coding (gzip, deflate) that is damaged, or followed by something else.
+    #[error("damaged content coding")]
+    Coding,
+    /// More comes out of a content coding than `limits.inflateRatio` allows.
+    #[error("content coding expands too much")]
+    InflateRatio,
     /// Not the format of lengths and values that is expected (protobuf, gRPC).
     #[error("malformed message")]
     InvalidFrame,
@@ -126,6 +140,9 @@ impl MaskError {
             MaskError::EventId => "finding-in-event-id",
             MaskError::LateMember => "late-member",
             MaskError::NoCarrier => "no-carrier",
+            MaskError::Charset => "charset",
+            MaskError::Coding => "content-coding",
+            MaskError::InflateRatio => "inflate-ratio",
             MaskError::InvalidFrame => "malformed-message",
             MaskError::MessageLimit => "message-limit",
             MaskError::Compressed => "compressed-message",
@@ -138,7 +155,14 @@ impl Masker {
     #[must_use]
     pub fn new(plan: Arc<MaskPlan>, format: Format) -> Masker {
         let framer = framer(format, &plan);
-        Masker { plan, framer, findings: Findings::default(), failed: None }
+        Masker { plan, framer, inflate: None, findings: Findings::default(), failed: None }
+    }
+
+    /// The same for a body with this content coding. What is put out is not encoded.
+    #[must_use]
+    pub fn opening(self, coding: Coding) -> Masker {
+        let inflate = Some(Box::new(Inflate::new(coding, self.plan.inflate_ratio())));
+        Masker { inflate, ..self }
     }
 
     /// Takes the next bytes; appends to `out` what may leave now.
@@ -150,8 +174,19 @@ impl Masker {
         if let Some(error) = self.failed {
             return Err(error);
         }
-        let mut run = Run { plan: &self.plan, findings: &mut self.findings, out };
-        let done = self.framer.write(chunk, &mut run);
+        let Masker { plan, framer, inflate, findings, .. } = self;
+        let mut run = Run { plan, findings, out };
+        let done = match inflate {
+            None => framer.write(chunk, &mut run),
+            Some(inflate) => {
+                let opened = inflate.write(chunk, &mut |piece| framer.write(piece, &mut run));
+                opened.map_err(|stop| match stop {
+                    Stop::Damaged => MaskError::Coding,
+                    Stop::TooMuch => MaskError::InflateRatio,
+                    Stop::Visit(error) => error,
+                })
+            }
+        };
         self.failed = done.err();
         done
     }
@@ -174,6 +209,9 @@ impl Masker {
         if let Some(error) = self.failed {
             return Err(error);
         }
+        if self.inflate.is_some_and(|inflate| !inflate.is_complete()) {
+            return Err(MaskError::Truncated);
+        }
         self.framer.end(&mut Run { plan: &self.plan, findings: &mut self.findings, out })?;
         Ok(MaskSummary { findings: self.findings })
     }
@@ -184,7 +222,8 @@ impl Masker {
         &self.findings
     }
 
-    /// Bytes and state that are held now, in bytes.
+    /// Bytes and state that are held now, in bytes. What opens a content coding is not among them: it is the same for
+    /// every body.
     #[must_use]
     pub fn held(&self) -> usize {
         self.framer.held()

@@ -291,5 +291,6 @@ fn check_limits(limits: &Limits) -> Result<(), InvalidPolicy> {
     in_range("state", limits.state, 4 * 1024, 16 * 1024 * 1024)?;
     in_range("message", limits.message, 4 * 1024, 64 * 1024 * 1024)?;
     in_range("jsonDepth", u32::from(limits.json_depth), 1, 1024)?;
+    in_range("inflateRatio", limits.inflate_ratio, 1, 1032)?;
     in_range("window", limits.window, 16, 4096)
 }

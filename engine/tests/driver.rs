@@ -382,3 +382,55 @@ fn the_proxys_own_errors_become_problems() {
     assert_eq!(driver.response_head(&mut host, false), Action::Continue);
     assert_eq!(feed(&mut driver, &mut host, Response, b"{}", true), b"{}");
 }
+
+/// `{"to": "ada.lovelace@example.com", "ok": 1}` as zlib packs it.
+const GZIP: &[u8] = b"\
+    \x1f\x8b\x08\x00\x00\x00\x00\x00\x02\x03\xab\x56\x2a\xc9\x57\xb2\x52\x50\x4a\x4c\x49\xd4\xcb\xc9\
+    \x2f\x4b\xcd\x49\x4c\x4e\x75\x48\xad\x48\xcc\x2d\xc8\x49\xd5\x4b\xce\xcf\x55\xd2\x51\x50\xca\xcf\
+    \x06\xaa\x30\xac\x05\x00\x7d\xb1\x7a\x09\x2b\x00\x00\x00";
+
+#[test]
+fn compressed_bodies_are_masked_and_go_on_as_they_are() {
+    for (coding, body) in [("x-GZIP", GZIP), ("identity, gzip", GZIP), ("deflate", &GZIP[10..GZIP.len() - 8])]
+    {
+        let (mut driver, mut host) = agent("/chat");
+        host.set_request("content-encoding", coding.as_bytes());
+        assert_eq!(driver.request_head(&mut host, false), Action::Continue);
+        assert_eq!(FakeHost::header(&host.request, "content-encoding"), None);
+        assert_eq!(FakeHost::header(&host.request, "content-length"), None);
+        let mut sent: Vec<u8> = Vec::new();
+        for chunk in body.chunks(5) {
+            sent.extend(feed(&mut driver, &mut host, Request, chunk, false));
+        }
+        sent.extend(feed(&mut driver, &mut host, Request, b"", true));
+        assert_eq!(String::from_utf8(sent).unwrap(), r#"{"to": "[EMAIL]", "ok": 1}"#);
+        host.set_response("content-encoding", coding);
+        assert_eq!(driver.response_head(&mut host, false), Action::Continue);
+        assert_eq!(FakeHost::header(&host.response, "content-encoding"), None);
+        let sent = feed(&mut driver, &mut host, Response, body, true);
+        assert_eq!(String::from_utf8(sent).unwrap(), r#"{"to": "[EMAIL]", "ok": 1}"#);
+        driver.finish(&mut host);
+        assert_eq!(host.audit()["outcome"], "complete");
+        assert_eq!(host.audit()["request"]["findings"][0]["count"], 1);
+    }
+}
+
+#[test]
+fn compressed_bodies_that_are_damaged_are_refused() {
+    let mut wrong = GZIP.to_vec();
+    wrong[GZIP.len() - 8] ^= 1;
+    for body in [&GZIP[..GZIP.len() - 1], b"{}", &wrong] {
+        let (mut driver, mut host) = agent("/chat");
+        host.set_request("content-encoding", b"gzip");
+        assert_eq!(driver.request_head(&mut host, false), Action::Continue);
+        assert_eq!(feed(&mut driver, &mut host, Request, body, true), b"");
+        assert_eq!(host.replies.iter().map(|reply| reply.status).collect::<Vec<_>>(), [400]);
+
+        let (mut driver, mut host) = agent("/chat");
+        assert_eq!(driver.request_head(&mut host, true), Action::Continue);
+        host.set_response("content-encoding", "gzip");
+        assert_eq!(driver.response_head(&mut host, false), Action::Continue);
+        feed(&mut driver, &mut host, Response, body, true);
+        assert_eq!(host.aborts, 1);
+    }
+}

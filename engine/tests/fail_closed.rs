@@ -34,7 +34,7 @@ type Break = fn(&mut FakeHost);
 
 #[test]
 fn requests() {
-    let rows: [(&str, u32, Break); 21] = [
+    let rows: [(&str, u32, Break); 25] = [
         ("no token", 401, |host| host.request.retain(|(name, _)| name != b"authorization")),
         ("two tokens", 401, |host| host.request.push((b"authorization".to_vec(), b"Bearer x".to_vec()))),
         ("garbage token", 401, |host| host.set_request("authorization", b"Bearer e.y.J")),
@@ -69,7 +69,14 @@ fn requests() {
             drop(host.properties.insert("xds.route_name".into(), b"open".to_vec()))
         }),
         ("no route in the proxy", 403, |host| drop(host.properties.remove("xds.route_name"))),
-        ("gzip body", 415, |host| host.set_request("content-encoding", b"gzip")),
+        ("brotli body", 415, |host| host.set_request("content-encoding", b"br")),
+        ("zstd body", 415, |host| host.set_request("content-encoding", b"zstd")),
+        ("two codings", 415, |host| host.set_request("content-encoding", b"identity, gzip, deflate")),
+        ("two headers of codings", 415, |host| {
+            host.set_request("content-encoding", b"gzip");
+            host.request.push((b"content-encoding".to_vec(), b"gzip".to_vec()));
+        }),
+        ("text where deltas are expected", 415, |host| host.set_request("content-type", b"text/plain")),
         ("binary body", 415, |host| host.set_request("content-type", b"application/octet-stream")),
     ];
     for (name, status, break_it) in rows {
@@ -138,12 +145,14 @@ fn request_bodies() {
 
 #[test]
 fn responses() {
-    let rows: [(&str, u32, Break); 9] = [
+    let rows: [(&str, u32, Break); 11] = [
         ("plaintext upstream", 502, |host| drop(host.properties.remove("upstream.tls_version"))),
         ("old tls upstream", 502, |host| {
             drop(host.properties.insert("upstream.tls_version".into(), b"TLSv1.1".to_vec()))
         }),
-        ("gzip", 502, |host| host.set_response("content-encoding", "gzip")),
+        ("brotli", 502, |host| host.set_response("content-encoding", "br")),
+        ("gzip twice", 502, |host| host.set_response("content-encoding", "gzip,gzip")),
+        ("text where deltas are expected", 502, |host| host.set_response("content-type", "text/plain")),
         ("unknown type", 502, |host| host.set_response("content-type", "image/png")),
         ("no type", 502, |host| host.response.retain(|(name, _)| name != b"content-type")),
         ("unknown charset", 502, |host| {

@@ -317,11 +317,14 @@ fn limits(resolved: &Resolved<'_>) -> Result<Limits, LowerError> {
         settings.message.as_ref().map_or(Ok(defaults.message), |message| u32::try_from(message.value));
     let depth =
         settings.json_depth.as_ref().map_or(Ok(defaults.json_depth), |depth| u16::try_from(depth.value));
+    let ratio = settings.inflate_ratio.as_ref();
+    let ratio = ratio.map_or(Ok(defaults.inflate_ratio), |ratio| u32::try_from(ratio.value));
     Ok(Limits {
         state: state.map_err(|_| LowerError::Contradiction("limits"))?,
         message: message.map_err(|_| LowerError::Contradiction("limits"))?,
         json_depth: depth.map_err(|_| LowerError::Contradiction("limits"))?,
         window: window(resolved.policy),
+        inflate_ratio: ratio.map_err(|_| LowerError::Contradiction("limits"))?,
         unknown_content: defaults.unknown_content,
     })
 }

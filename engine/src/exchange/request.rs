@@ -4,12 +4,13 @@ use super::event::{CalloutId, Event};
 use super::{Exchange, HEADER_PREFIX, Held, Leg, State, Step};
 use crate::decide::{Facts, decide};
 use crate::decision::{Decision, Denial, Direction, Permit, Reason};
-use crate::format::Format;
+use crate::format::{Coding, Format};
 use crate::host::{CalloutRequest, HeadEdits};
 use crate::identity::SignatureVerifier;
-use crate::mask::Masker;
+use crate::mask::{MaskPlan, Masker};
 use crate::policy::id::{MaskId, RouteId};
 use crate::time::Timestamp;
+use std::sync::Arc;
 
 /// Header names are lower case, as HTTP/2 and Envoy have them.
 type HeaderList = [(Vec<u8>, Vec<u8>)];
@@ -142,7 +143,7 @@ impl Exchange {
         if end {
             return Ok(Leg::Ended);
         }
-        check_encoding(headers).map_err(deny)?;
+        let coding = coding(headers).map_err(deny)?;
         let format = single(headers, b"content-type")
             .and_then(|value| Format::of(value).ok())
             .filter(|&format| plan.takes(format))
@@ -151,7 +152,7 @@ impl Exchange {
             edits.remove(name);
         }
         edits.remove(b"content-length");
-        Ok(Leg::Mask(Box::new(Masker::new(plan, format))))
+        Ok(mask(plan, format, coding, edits))
     }
 
     /// `name@revision`, for headers.
@@ -197,11 +198,35 @@ fn text<'a>(headers: &'a HeaderList, name: &'a [u8]) -> Result<&'a str, Denial> 
         .ok_or(Denial::because(Reason::Malformed))
 }
 
-/// Only what can be read as it is: no encoding, or `identity`.
-pub(super) fn check_encoding(headers: &HeaderList) -> Result<(), Reason> {
-    let plain =
-        |value: &[u8]| value.trim_ascii().is_empty() || value.trim_ascii().eq_ignore_ascii_case(b"identity");
-    if values(headers, b"content-encoding").all(plain) { Ok(()) } else { Err(Reason::ContentEncoding) }
+/// The one content coding of a body, if it has one and it can be opened.
+pub(super) fn coding(headers: &HeaderList) -> Result<Option<Coding>, Reason> {
+    let names = values(headers, b"content-encoding").flat_map(|value| value.split(|&byte| byte == b','));
+    let mut names = names
+        .map(<[u8]>::trim_ascii)
+        .filter(|name| !name.is_empty() && !name.eq_ignore_ascii_case(b"identity"));
+    let Some(name) = names.next() else { return Ok(None) };
+    // SECURITY: one coding in another is never needed, and multiplies what a small body can cost.
+    match (Coding::of(name), names.next()) {
+        (Some(coding), None) => Ok(Some(coding)),
+        _ => Err(Reason::ContentEncoding),
+    }
+}
+
+/// A leg that masks; the body goes on without its content coding.
+pub(super) fn mask(
+    plan: Arc<MaskPlan>,
+    format: Format,
+    coding: Option<Coding>,
+    edits: &mut HeadEdits,
+) -> Leg {
+    let masker = Masker::new(plan, format);
+    Leg::Mask(Box::new(match coding {
+        Some(coding) => {
+            edits.remove(b"content-encoding");
+            masker.opening(coding)
+        }
+        None => masker,
+    }))
 }
 
 /// Envoy's id of the request, if it is one that may be repeated in headers and logs.

@@ -1,11 +1,11 @@
 //! The head of a response: is it the upstream's, over a good connection, of a kind that can be inspected.
 
-use super::request::{DIGEST_HEADERS, check_encoding, single, strip_own};
+use super::request::{DIGEST_HEADERS, coding, mask, single, strip_own};
 use super::{Exchange, Leg, LocalReply, State, Step};
 use crate::decision::{Denial, Direction, Reason};
 use crate::format::Format;
 use crate::host::HeadEdits;
-use crate::mask::{Findings, MaskPlan, Masker, mask_trailers};
+use crate::mask::{Findings, MaskPlan, mask_trailers};
 use crate::transport::TransportFacts;
 
 /// The head of a response, and where it came from.
@@ -92,7 +92,7 @@ impl Exchange {
                 if status == 206 {
                     return Err(Reason::PartialContent);
                 }
-                check_encoding(headers)?;
+                let coding = coding(headers)?;
                 let format = single(headers, b"content-type")
                     .and_then(|value| Format::of(value).ok())
                     .filter(|&format| plan.takes(format))
@@ -104,7 +104,7 @@ impl Exchange {
                 ]) {
                     edits.remove(name);
                 }
-                Leg::Mask(Box::new(Masker::new(plan, format)))
+                mask(plan, format, coding, &mut edits)
             }
         };
         Ok(edits)

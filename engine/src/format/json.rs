@@ -95,14 +95,14 @@ pub(crate) struct Frame {
 }
 
 impl Frame {
-    /// The member of an object that is no JSON.
+    /// A place in something that is no document but has names as well.
     pub(crate) fn member(name: NameId) -> Frame {
         Frame { array: false, name, index: 0, state: StateId::ROOT }
     }
 
-    /// An element of an array that is no JSON.
+    /// A place in something that is no document but has elements as well.
     pub(crate) fn element() -> Frame {
-        Frame { array: true, name: NameId::OTHER, index: 0, state: StateId::ROOT }
+        Frame { array: true, ..Frame::member(NameId::OTHER) }
     }
 }
 

@@ -17,8 +17,8 @@ use crate::format::json::{NameId, Place, Scalar, ScalarPart, Visit};
 pub(crate) struct Document {
     /// The document is the text of a string: quotes are escaped, and only fields matter.
     inner: bool,
-    /// The string around it has no escapes.
-    plain: bool,
+    /// How quotes of this layer are written, where it is not as in JSON in JSON.
+    quotes: Option<&'static [u8]>,
     pub(crate) unit: TextUnit,
     pub(crate) scalar: HeldScalar,
     pub(crate) keys: Keys,
@@ -80,8 +80,13 @@ impl Document {
     }
 
     /// The text of a string that is written without escapes.
-    pub(crate) fn inner_plain() -> Document {
-        Document { plain: true, ..Document::inner() }
+    pub(crate) fn in_plain() -> Document {
+        Document { quotes: Some(b"\""), ..Document::inner() }
+    }
+
+    /// The text of a value of a form.
+    pub(crate) fn in_form() -> Document {
+        Document { quotes: Some(b"%22"), ..Document::inner() }
     }
 
     /// Goes back to the start of a new document; keeps the memory.
@@ -120,7 +125,7 @@ impl Document {
 
     /// A quote of this layer.
     pub(crate) fn quote(&self) -> &'static [u8] {
-        if self.inner && !self.plain { b"\\\"" } else { b"\"" }
+        self.quotes.unwrap_or(if self.inner { b"\\\"" } else { b"\"" })
     }
 }
 

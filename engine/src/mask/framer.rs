@@ -6,7 +6,9 @@
 use super::MaskError;
 use super::body::JsonBody;
 use super::finding::Findings;
+use super::form::FormBody;
 use super::lines::ObjectStream;
+use super::plain::{Sniffed, TextBody};
 use super::plan::MaskPlan;
 use super::protobuf::{GrpcStream, ProtobufBody};
 use super::stream::EventStream;
@@ -51,5 +53,7 @@ pub(super) fn framer(format: Format, plan: &MaskPlan) -> Box<dyn Framer> {
         Format::Sse => Box::new(EventStream::new(plan)),
         Format::Protobuf => Box::new(ProtobufBody::new(plan)),
         Format::Grpc => Box::new(GrpcStream::new(plan)),
+        Format::Form => Box::new(Sniffed::new(Box::new(FormBody::new(plan)))),
+        Format::Text => Box::new(Sniffed::new(Box::new(TextBody::default()))),
     }
 }

@@ -42,7 +42,12 @@ impl Nested {
 
     /// A document in a string that is written without quotes and escapes.
     pub(crate) fn plain(depth: usize) -> Nested {
-        Nested { document: Document::inner_plain(), ..Nested::new(depth) }
+        Nested { document: Document::in_plain(), ..Nested::new(depth) }
+    }
+
+    /// In a value of a form.
+    pub(crate) fn in_form(depth: usize) -> Nested {
+        Nested { document: Document::in_form(), ..Nested::new(depth) }
     }
 
     /// A new string at a place with this state: paths go on inside it.

@@ -40,6 +40,7 @@ pub struct MaskPlan {
     state_limit: usize,
     message_limit: usize,
     json_depth: usize,
+    inflate_ratio: u32,
     done: Vec<Vec<u8>>,
     error_event: Vec<u8>,
     lines: bool,
@@ -207,6 +208,7 @@ impl MaskPlan {
             state_limit: usize::try_from(limits.state).unwrap_or(usize::MAX),
             message_limit: usize::try_from(limits.message).unwrap_or(usize::MAX),
             json_depth: usize::from(limits.json_depth),
+            inflate_ratio: limits.inflate_ratio,
             done: content.map_or_else(Vec::new, |content| {
                 content.done.iter().map(|payload| payload.clone().into_bytes()).collect()
             }),
@@ -226,10 +228,17 @@ impl MaskPlan {
         self.idle
     }
 
-    /// Is all known that a format needs? Protobuf says nothing about itself.
-    pub(crate) fn takes(&self, format: Format) -> bool {
+    /// Can bodies of this format be masked as the content demands?
+    ///
+    /// SECURITY: where a content knows channels, a stream of deltas that says it is text would pass with every value that is
+    /// cut over two deltas; and where no detector runs, nothing would look at a text, for it has no fields.
+    #[must_use]
+    pub fn takes(&self, format: Format) -> bool {
         match format {
             Format::Json | Format::Lines | Format::Sse => true,
+            Format::Form => self.channels.is_empty(),
+            Format::Text => self.channels.is_empty() && !self.active.is_empty(),
+            // Protobuf says nothing about itself.
             Format::Protobuf | Format::Grpc => self.schema.is_some(),
         }
     }
@@ -292,6 +301,11 @@ impl MaskPlan {
 
     pub(crate) fn json_depth(&self) -> usize {
         self.json_depth
+    }
+
+    /// Bytes that may come out of each byte of a content coding.
+    pub(crate) fn inflate_ratio(&self) -> u32 {
+        self.inflate_ratio
     }
 
     /// Is this payload the end of every channel?

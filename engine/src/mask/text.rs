@@ -28,6 +28,8 @@ pub(crate) struct Sink<'s> {
     pub(crate) quiet: bool,
     /// Bytes that may be held here; what is held elsewhere is taken off.
     pub(crate) room: usize,
+    /// What stands for a value is percent-encoded.
+    pub(crate) percent: bool,
 }
 
 /// Where a text is, for findings.
@@ -69,7 +71,7 @@ impl<'s> Sink<'s> {
         findings: &'s mut Findings,
         room: usize,
     ) -> Sink<'s> {
-        Sink { plan, out, findings, replaced: 0, last_end: 0, quiet: false, room }
+        Sink { plan, out, findings, replaced: 0, last_end: 0, quiet: false, room, percent: false }
     }
 
     /// Fails if more is held than there is room for.
@@ -79,7 +81,7 @@ impl<'s> Sink<'s> {
 
     /// Writes what stands for a value in which these detectors found something.
     pub(crate) fn replace(&mut self, detectors: &DetectorBits, at: Location<'_>) {
-        self.out.extend_from_slice(self.plan.placeholder(detectors));
+        self.put(self.plan.placeholder(detectors));
         self.last_end = self.out.len();
         self.replaced = self.replaced.saturating_add(1);
         if !self.quiet {
@@ -89,7 +91,7 @@ impl<'s> Sink<'s> {
 
     /// As [`Sink::replace`], where the location was written down before.
     pub(crate) fn replace_at(&mut self, detectors: &DetectorBits, location: &str) {
-        self.out.extend_from_slice(self.plan.placeholder(detectors));
+        self.put(self.plan.placeholder(detectors));
         self.replaced = self.replaced.saturating_add(1);
         if !self.quiet {
             self.plan.record(detectors, location, self.findings);
@@ -104,10 +106,21 @@ impl<'s> Sink<'s> {
 
     /// Writes what stands for a value that is masked by its place.
     pub(crate) fn replace_field(&mut self, field: &FieldPlan, at: Location<'_>) {
-        self.out.extend_from_slice(&field.placeholder);
+        self.put(&field.placeholder);
         self.replaced = self.replaced.saturating_add(1);
         if !self.quiet {
             field.record(&at.describe(self.plan), self.findings);
+        }
+    }
+}
+
+impl Sink<'_> {
+    /// Writes what stands for a value.
+    fn put(&mut self, text: &[u8]) {
+        if self.percent {
+            percent_encode(text, self.out);
+        } else {
+            self.out.extend_from_slice(text);
         }
     }
 }
@@ -331,6 +344,21 @@ impl TextUnit {
     fn forget(&mut self, text: usize, raw: usize) {
         self.front = self.front.saturating_add(wide(text));
         self.start += raw;
+    }
+}
+
+/// As a form writes it (WHATWG URL, section 5.2); what is left means itself in any part of a URL.
+fn percent_encode(text: &[u8], out: &mut Vec<u8>) {
+    const DIGITS: &[u8; 16] = b"0123456789ABCDEF";
+    for &byte in text {
+        if byte.is_ascii_alphanumeric() || b"*-._".contains(&byte) {
+            out.push(byte);
+            continue;
+        }
+        out.push(b'%');
+        let digits =
+            [byte >> 4, byte & 15].map(|digit| DIGITS.get(usize::from(digit)).copied().unwrap_or(b'0'));
+        out.extend_from_slice(&digits);
     }
 }
 

@@ -9,7 +9,7 @@
 //! 20  32  SHA-256 of the whole file with this field zeroed
 //! 52  ..  table: u16 type, u16 flags (bit 0: critical), u32 offset, u32 length; ascending, back to back, each offset 8-aligned
 //! ```
-//! Little-endian. Sections: `MODEL` (1), the [`Model`] as JSON, and `AUTOMATA` (2), each automaton prefixed with its u32 length.
+//! Little-endian. Sections: `MODEL` (1), the [`Model`] in the postcard wire format 1, and `AUTOMATA` (2), each automaton prefixed with its u32 length.
 //! An unknown critical section is refused, another unknown one is skipped.
 //!
 //! The digest proves that nothing was damaged, not who wrote it: a flipped transition would be a silent mask failure, and the
@@ -97,7 +97,7 @@ pub fn decode(bytes: &[u8]) -> Result<(Model, String), DecodeError> {
     let mut automata = None;
     for (kind, flags, section) in sections(bytes)? {
         match kind {
-            MODEL => model = Some(serde_json::from_slice::<Model>(section).map_err(|_| DecodeError::Model)?),
+            MODEL => model = Some(decode_model(section)?),
             AUTOMATA => automata = Some(decode_automata(section)?),
             unknown if flags & CRITICAL != 0 => return Err(DecodeError::UnknownSection(unknown)),
             _ => {}
@@ -158,6 +158,14 @@ fn sections(bytes: &[u8]) -> Result<Vec<Section<'_>>, DecodeError> {
     if expected == bytes.len() { Ok(found) } else { Err(DecodeError::Table) }
 }
 
+/// The whole section and nothing else.
+fn decode_model(section: &[u8]) -> Result<Model, DecodeError> {
+    match postcard::take_from_bytes(section) {
+        Ok((model, [])) => Ok(model),
+        _ => Err(DecodeError::Model),
+    }
+}
+
 fn decode_automata(mut section: &[u8]) -> Result<Vec<Automaton>, DecodeError> {
     let mut automata = Vec::new();
     while !section.is_empty() {
@@ -206,7 +214,7 @@ mod encode {
     /// Writes an artifact. The same model gives the same bytes.
     ///
     /// # Errors
-    /// [`DecodeError::Length`] if it would be larger than [`MAX_LENGTH`], [`DecodeError::Model`] if the model has no JSON form.
+    /// [`DecodeError::Length`] if it would be larger than [`MAX_LENGTH`], [`DecodeError::Model`] if the model cannot be written.
     pub fn encode(model: &Model) -> Result<Vec<u8>, DecodeError> {
         let mut automata = Vec::new();
         for automaton in &model.automata {
@@ -217,7 +225,7 @@ mod encode {
             );
             automata.extend_from_slice(&body);
         }
-        let model = serde_json::to_vec(model).map_err(|_| DecodeError::Model)?;
+        let model = postcard::to_allocvec(model).map_err(|_| DecodeError::Model)?;
         assemble(&[(MODEL, CRITICAL, &model), (AUTOMATA, CRITICAL, &automata)])
     }
 

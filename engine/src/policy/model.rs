@@ -308,6 +308,9 @@ pub struct Limits {
     pub json_depth: u16,
     /// Longest indecision of a detector.
     pub window: u32,
+    /// Bytes that may come out of each byte of a compressed body, beside a fixed allowance.
+    #[serde(default = "default_inflate_ratio")]
+    pub inflate_ratio: u32,
     /// Content that cannot be inspected.
     pub unknown_content: UnknownContent,
 }
@@ -327,9 +330,15 @@ impl Default for Limits {
             message: 4 * 1024 * 1024,
             json_depth: 64,
             window: 512,
+            inflate_ratio: default_inflate_ratio(),
             unknown_content: UnknownContent::Refuse,
         }
     }
+}
+
+/// Text rarely shrinks to less; the steepest deflate can do is about 1,030.
+fn default_inflate_ratio() -> u32 {
+    20
 }
 
 /// The data of one API: which strings are fragments of a channel, what closes a channel, what is never touched.

@@ -18,6 +18,8 @@ pub struct Settings {
     pub message: Option<Spanned<u64>>,
     /// `limits.jsonDepth`.
     pub json_depth: Option<Spanned<u64>>,
+    /// `limits.inflateRatio`.
+    pub inflate_ratio: Option<Spanned<u64>>,
 }
 
 impl Settings {
@@ -54,10 +56,11 @@ impl Settings {
         self.state = fields.take("state").and_then(|node| size(node, 4 << 10, 1 << 20, out));
         self.message = fields.take("message").and_then(|node| size(node, 4 << 10, 16 << 20, out));
         self.json_depth = fields.take("jsonDepth").and_then(|node| number(node, 1, 256, out));
+        self.inflate_ratio = fields.take("inflateRatio").and_then(|node| number(node, 1, 1032, out));
         if let Some(node) = fields.take("unknownContent") {
             choice(node, "treatment of unknown content", &[("deny", ())], &["pass"], out);
         }
-        for key in ["inspectBody", "inflateRatio", "oversize"] {
+        for key in ["inspectBody", "oversize"] {
             fields.not_yet(key, out);
         }
         fields.close(out);

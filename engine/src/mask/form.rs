@@ -1,0 +1,232 @@
+//! A form as a body (`application/x-www-form-urlencoded`, WHATWG URL, section 5).
+//!
+//! Every name and every value is a text of its own, looked at with `+` and `%XX` decoded and written as it came; what stands
+//! for a value is percent-encoded. A value that is JSON is read as JSON. Names lead to fields as members do: `a`, and
+//! `a[b][0][c]` as `$.a.b[*].c`.
+//!
+//! A `%` without two hexadecimal digits stands for itself, as readers of forms have it. Only one layer is decoded.
+
+use super::MaskError;
+use super::framer::{Framer, Run};
+use super::nested::Nested;
+use super::plan::MaskPlan;
+use super::text::{Location, Sink, TextUnit};
+use crate::format::json::Frame;
+use crate::format::paths::StateId;
+
+/// A form.
+pub(crate) struct FormBody {
+    part: Part,
+    /// `%` and the digit behind it, if they are all that came of an escape.
+    escape: Vec<u8>,
+    unit: TextUnit,
+    name: Name,
+    value: Box<Nested>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Part {
+    Name,
+    Value,
+    /// A value in whose place something else stands.
+    Dropped,
+}
+
+impl FormBody {
+    pub(crate) fn new(plan: &MaskPlan) -> FormBody {
+        FormBody {
+            part: Part::Name,
+            escape: Vec::new(),
+            unit: TextUnit::default(),
+            name: Name::default(),
+            value: Box::new(Nested::in_form(plan.json_depth())),
+        }
+    }
+
+    /// Takes bytes up to the next one that is special; returns the rest.
+    fn advance<'c>(&mut self, chunk: &'c [u8], sink: &mut Sink<'_>) -> Result<&'c [u8], MaskError> {
+        let special = |&byte: &u8| matches!(byte, b'%' | b'+' | b'&' | b'=');
+        let length = chunk.iter().position(special).unwrap_or(chunk.len());
+        let (run, rest) = chunk.split_at_checked(length).unwrap_or((chunk, &[]));
+        if !run.is_empty() {
+            self.text(run, run, sink)?;
+        }
+        let Some((first, rest)) = rest.split_first() else { return Ok(rest) };
+        match (first, self.part) {
+            (b'%', _) => self.escape.push(b'%'),
+            (b'+', _) => self.text(b"+", b" ", sink)?,
+            (b'&', _) => {
+                self.finish(sink)?;
+                sink.out.push(b'&');
+                self.part = Part::Name;
+            }
+            (b'=', Part::Name) => {
+                self.finish(sink)?;
+                sink.out.push(b'=');
+                self.begin_value(sink);
+            }
+            _ => self.text(b"=", b"=", sink)?,
+        }
+        Ok(rest)
+    }
+
+    /// The byte behind the beginning of an escape. False if it is no part of it.
+    fn escaped(&mut self, byte: u8, sink: &mut Sink<'_>) -> Result<bool, MaskError> {
+        let digit = |byte: &u8| char::from(*byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
+        let Some(low) = digit(&byte) else {
+            self.give_up(sink)?;
+            return Ok(false);
+        };
+        let high = self.escape.get(1).and_then(digit);
+        self.escape.push(byte);
+        if let Some(high) = high {
+            let raw = std::mem::take(&mut self.escape);
+            self.text(&raw, &[high * 16 + low], sink)?;
+        }
+        Ok(true)
+    }
+
+    /// It was no escape.
+    fn give_up(&mut self, sink: &mut Sink<'_>) -> Result<(), MaskError> {
+        let raw = std::mem::take(&mut self.escape);
+        self.text(&raw, &raw, sink)
+    }
+
+    /// Text of the current part: a run in which every byte stands for itself, or one byte.
+    fn text(&mut self, raw: &[u8], text: &[u8], sink: &mut Sink<'_>) -> Result<(), MaskError> {
+        let outer = &self.name.frames;
+        let at = Location { root: "form", outer, inner: &[] };
+        match self.part {
+            Part::Name if raw == text => self.unit.literal(raw, sink, NAMES)?,
+            Part::Name => self.unit.cell(raw, text, sink, NAMES)?,
+            Part::Value if raw == text => self.value.literal(raw, sink, at)?,
+            Part::Value => self.value.cell(raw, text, sink, at)?,
+            Part::Dropped => {}
+        }
+        if self.part == Part::Name {
+            self.name.take(text, sink.plan)?;
+        }
+        Ok(())
+    }
+
+    /// The end of a name or value.
+    fn finish(&mut self, sink: &mut Sink<'_>) -> Result<(), MaskError> {
+        if !self.escape.is_empty() {
+            self.give_up(sink)?;
+        }
+        match self.part {
+            Part::Name => self.unit.finish(sink, NAMES)?,
+            Part::Value => {
+                let at = Location { root: "form", outer: &self.name.frames, inner: &[] };
+                self.value.finish(sink, at)?;
+            }
+            Part::Dropped => {}
+        }
+        if self.part != Part::Name {
+            self.name.clear();
+        }
+        Ok(())
+    }
+
+    /// A name ended in `=`.
+    fn begin_value(&mut self, sink: &mut Sink<'_>) {
+        let plan = sink.plan;
+        self.name.end(plan);
+        let at = Location { root: "form", outer: &self.name.frames, inner: &[] };
+        if let Some(field) = plan.actions(self.name.state).and_then(|actions| actions.field.as_ref()) {
+            sink.replace_field(field, at);
+            self.part = Part::Dropped;
+        } else {
+            self.value.start(self.name.state);
+            self.part = Part::Value;
+        }
+    }
+}
+
+const NAMES: Location<'static> = Location { root: "form", outer: &[], inner: &[] };
+
+impl Framer for FormBody {
+    fn write(&mut self, chunk: &[u8], run: &mut Run<'_>) -> Result<(), MaskError> {
+        let mut sink = Sink::new(run.plan, run.out, run.findings, run.plan.state_limit());
+        sink.percent = true;
+        let mut rest = chunk;
+        while let Some((first, after)) = rest.split_first() {
+            if self.escape.is_empty() {
+                rest = self.advance(rest, &mut sink)?;
+            } else if self.escaped(*first, &mut sink)? {
+                rest = after;
+            }
+        }
+        sink.fits(self.held())
+    }
+
+    fn end(&mut self, run: &mut Run<'_>) -> Result<(), MaskError> {
+        let mut sink = Sink::new(run.plan, run.out, run.findings, run.plan.state_limit());
+        sink.percent = true;
+        self.finish(&mut sink)
+    }
+
+    fn held(&self) -> usize {
+        self.escape.len() + self.unit.held() + self.name.held() + self.value.held()
+    }
+}
+
+/// Where a name leads.
+#[derive(Default)]
+struct Name {
+    state: StateId,
+    frames: Vec<Frame>,
+    /// The segment being read, as long as it may be one that the paths name.
+    segment: Vec<u8>,
+    /// The name had a bracket.
+    bracket: bool,
+}
+
+impl Name {
+    fn take(&mut self, text: &[u8], plan: &MaskPlan) -> Result<(), MaskError> {
+        for &byte in text {
+            match byte {
+                b'[' | b']' => {
+                    // Before the first bracket and in brackets there is a name; between them nothing counts.
+                    if byte == b']' || !self.bracket {
+                        self.step(plan);
+                    }
+                    self.bracket = true;
+                    self.segment.clear();
+                }
+                _ if self.segment.len() <= plan.paths().longest() => self.segment.push(byte),
+                _ => {}
+            }
+        }
+        if self.frames.len() > plan.json_depth() { Err(MaskError::TooDeep) } else { Ok(()) }
+    }
+
+    fn end(&mut self, plan: &MaskPlan) {
+        if !self.bracket {
+            self.step(plan);
+        }
+        self.segment.clear();
+        self.bracket = false;
+    }
+
+    /// From the place so far to its member or, by a number or nothing in brackets, to its elements.
+    fn step(&mut self, plan: &MaskPlan) {
+        let paths = plan.paths();
+        if self.bracket && self.segment.iter().all(u8::is_ascii_digit) {
+            self.state = paths.element(self.state);
+            self.frames.push(Frame::element());
+        } else {
+            let name = paths.name(&self.segment);
+            self.state = paths.member(self.state, name);
+            self.frames.push(Frame::member(name));
+        }
+    }
+
+    fn clear(&mut self) {
+        *self = Name::default();
+    }
+
+    fn held(&self) -> usize {
+        self.segment.len() + self.frames.len() * size_of::<Frame>()
+    }
+}

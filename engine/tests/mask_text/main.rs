@@ -1,0 +1,8 @@
+//! Bodies that are no JSON: texts, forms, compressed ones. Every case is checked at every split.
+#![cfg(test)]
+
+mod form;
+mod inflate;
+#[path = "../mask_support/mod.rs"]
+mod mask_support;
+mod plain;

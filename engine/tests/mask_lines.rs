@@ -226,3 +226,30 @@ fn an_error_line_stands_between_lines_only() {
         assert_eq!(masker.error_event(), expected, "{body}");
     }
 }
+
+#[test]
+fn an_object_too_large_to_hold_that_fails_has_no_error_line_inside() {
+    let first = "{\"id\":\"1\"}\n";
+    for (broken, written) in [
+        // In what is held, in what comes behind it, and at its end.
+        (format!("{{\"a\": nope, \"pad\":\"{}\"}}", "x ".repeat(3000)), false),
+        (format!("{{\"pad\":\"{}\",\"a\": nope}}", "x ".repeat(3000)), true),
+        (format!("{{\"pad\":\"{}\"]}}", "x ".repeat(3000)), true),
+    ] {
+        let body = format!("{first}{broken}\n");
+        let run = |cuts: &[&[u8]]| {
+            let mut masker = Masker::new(small(), Format::Lines);
+            let mut out = Vec::new();
+            let done = cuts.iter().try_for_each(|cut| masker.write(cut, &mut out));
+            assert_eq!(done, Err(MaskError::InvalidJson));
+            assert_eq!(masker.error_event().is_some(), !written, "{} bytes left", out.len());
+            out
+        };
+        let whole = run(&[body.as_bytes()]);
+        assert_eq!(whole.len() > first.len(), written);
+        for at in (0..body.len()).filter(|at| at % 97 == 0 || body.len() - at < 30) {
+            let (head, tail) = body.as_bytes().split_at(at);
+            assert!(run(&[head, tail]) == whole, "cut at {at}");
+        }
+    }
+}

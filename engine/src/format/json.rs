@@ -200,9 +200,10 @@ impl Walker {
         matches!(self.state, State::Start(1..))
     }
 
-    /// The value that is expected next, if one is.
+    /// The value that is expected next, if one is; after a key it is the member's, though its colon is missing.
     pub(crate) fn expected(&self) -> Option<Place<'_>> {
-        let expected = matches!(self.state, State::Start(_) | State::Value | State::FirstElement);
+        let expected =
+            matches!(self.state, State::Start(_) | State::Value | State::FirstElement | State::Colon);
         expected.then_some(self.place())
     }
 

@@ -25,6 +25,8 @@ pub(crate) struct Document {
     string: Text,
     /// Depth of the value that is dropped: something stands in its place.
     drop: Option<usize>,
+    /// The last value was dropped, and nothing but blanks came since.
+    dropped: bool,
     /// Depth of the value that is not touched.
     skip: Option<usize>,
     nested: Option<Box<Nested>>,
@@ -96,6 +98,7 @@ impl Document {
         self.keys.reset();
         self.string = Text::None;
         self.drop = None;
+        self.dropped = false;
         self.skip = None;
         self.signed.clear();
         self.fragments = 0;
@@ -107,9 +110,9 @@ impl Document {
         self.string
     }
 
-    /// Is the walk inside a value that is dropped?
+    /// May what comes belong to a value that is dropped, if it is no JSON?
     pub(crate) fn is_dropping(&self) -> bool {
-        self.drop.is_some()
+        self.drop.is_some() || self.dropped
     }
 
     /// Is anything read still to be written?
@@ -176,6 +179,7 @@ impl<'w> Writer<'w, '_> {
         let depth = Some(place.frames.len());
         if self.document.drop == depth {
             self.document.drop = None;
+            self.document.dropped = true;
         } else if self.document.skip == depth {
             self.document.skip = None;
         }
@@ -290,6 +294,7 @@ impl Visit for Writer<'_, '_> {
     }
 
     fn mark(&mut self, raw: &[u8]) -> Result<(), MaskError> {
+        self.document.dropped = false;
         if self.document.drop.is_none() {
             self.settle();
             self.raw(raw);
@@ -316,6 +321,7 @@ impl Visit for Writer<'_, '_> {
     }
 
     fn leave(&mut self, place: Place<'_>, raw: &[u8]) -> Result<(), MaskError> {
+        self.document.dropped = false;
         self.document.keys.leave(place.frames.len());
         if self.document.drop.is_none() {
             self.settle();

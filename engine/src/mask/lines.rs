@@ -165,27 +165,38 @@ impl ObjectStream {
 
     /// The object is too large: goes on without holding it.
     fn begin_long(&mut self, after: &[u8], run: &mut Run<'_>) -> Result<(), MaskError> {
+        let start = run.out.len();
+        let begun = self.write_head(run);
+        if begun.is_err() {
+            // All of the head or nothing, so that an error of our own can follow.
+            run.out.truncate(start);
+        }
+        let long = self.long.insert(begun?);
+        long.write(after, &mut self.writer.document, &mut self.instances, run)
+    }
+
+    fn write_head(&mut self, run: &mut Run<'_>) -> Result<LongDocument, MaskError> {
         let head = std::mem::take(&mut self.object);
         self.instances.begin_event();
         self.writer.document.begin_survey();
         self.writer.document.survey_part(&head, &mut self.instances.survey, run.plan)?;
-        let mut long = LongDocument::begin(&mut self.writer, &mut self.instances, run)?;
+        let long = LongDocument::begin(&mut self.writer, &mut self.instances, run)?;
         self.writer.document.begin();
         let room = self.instances.room(run.plan);
         let mut sink = Sink::new(run.plan, run.out, run.findings, room);
         self.writer.document.write_part(&head, &mut self.instances.flow(), &mut sink)?;
-        long.write(after, &mut self.writer.document, &mut self.instances, run)?;
-        self.long = Some(long);
-        Ok(())
+        Ok(long)
     }
 
+    /// INVARIANT: if it fails the object stays open, and no error of our own may follow.
     fn end_long(&mut self, run: &mut Run<'_>) -> Result<(), MaskError> {
-        self.long = None;
         self.writer.document.end_survey(&mut self.instances.survey, run.plan)?;
         let room = self.instances.room(run.plan);
         let mut sink = Sink::new(run.plan, run.out, run.findings, room);
         self.writer.document.finish(&mut self.instances.flow(), &mut sink)?;
-        LongDocument::close(&mut self.instances, run.plan)
+        LongDocument::close(&mut self.instances, run.plan)?;
+        self.long = None;
+        Ok(())
     }
 
     /// The end of the array: what waits goes out in further elements.

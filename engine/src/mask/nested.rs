@@ -205,7 +205,8 @@ impl Nested {
     /// It is not JSON: what was begun goes on as text.
     fn give_up(&mut self, sink: &mut Sink<'_>, base: Location<'_>) -> Result<(), MaskError> {
         let Nested { walker, document, phase } = self;
-        // SECURITY: a masked value that is no JSON has no end that could be known, so nothing after it is written.
+        // SECURITY: a masked value that is no JSON has no end that could be known, so nothing after it is written. It may
+        // begin like JSON: a number, a string with a quote inside.
         if document.is_dropping() {
             *phase = Phase::Drop;
             return Ok(());

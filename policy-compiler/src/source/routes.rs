@@ -8,7 +8,7 @@ use crate::diagnostic::{Code, Diagnostic, Diagnostics, Spanned, Text};
 use veilwire_engine::policy::model::{RoutePath, Thinking};
 
 /// Contents of the language that no pack brings yet.
-const CONTENTS_LATER: &[&str] = &["openai.responses", "otel.traces", "ndjson", "opaque", "postgres"];
+const CONTENTS_LATER: &[&str] = &["ndjson", "opaque", "postgres"];
 
 /// One route.
 #[derive(Clone, Debug, Default)]

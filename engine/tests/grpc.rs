@@ -152,7 +152,7 @@ fn refusals_are_grpc_statuses_from_one_table() {
             host.properties.insert("xds.route_name".into(), b"chat".to_vec());
         }),
         ("another codec", 415, 12, |host| host.set_request("content-type", b"application/grpc+json")),
-        ("encoded", 415, 12, |host| host.set_request("content-encoding", b"gzip")),
+        ("encoded", 415, 12, |host| host.set_request("content-encoding", b"br")),
         ("host", 503, 14, |host| host.broken = vec![support::Call::Apply]),
     ];
     for (name, status, code, break_it) in rows {

@@ -5,6 +5,7 @@
 
 use super::MaskError;
 use super::body::JsonBody;
+use super::eventstream::EventFrames;
 use super::finding::Findings;
 use super::form::FormBody;
 use super::lines::ObjectStream;
@@ -53,6 +54,7 @@ pub(super) fn framer(format: Format, plan: &MaskPlan) -> Box<dyn Framer> {
         Format::Sse => Box::new(EventStream::new(plan)),
         Format::Protobuf => Box::new(ProtobufBody::new(plan)),
         Format::Grpc => Box::new(GrpcStream::new(plan)),
+        Format::EventStream => Box::new(EventFrames::new(plan)),
         Format::Form => Box::new(Sniffed::new(Box::new(FormBody::new(plan)))),
         Format::Text => Box::new(Sniffed::new(Box::new(TextBody::default()))),
     }

@@ -182,8 +182,8 @@ impl MaskPlan {
         let steps: Vec<&[PathStep]> = patterns.iter().map(|(steps, _)| steps.as_slice()).collect();
         let schema = content.and_then(|content| content.protobuf.as_ref());
         let fields = schema.into_iter().flat_map(|schema| schema.messages.values().flatten());
-        let paths =
-            Paths::new(&steps, fields.map(|field| field.name.as_str())).map_err(|_| InvalidPlan::Paths)?;
+        let names = fields.map(|field| field.name.as_str()).chain([super::wrapped::MEMBER]);
+        let paths = Paths::new(&steps, names).map_err(|_| InvalidPlan::Paths)?;
         let schema = schema.map(|schema| SchemaPlan::new(schema, direction, &paths)).transpose()?;
         let markers = |ends: &[usize]| -> Vec<Marker<'_>> {
             ends.iter().filter_map(|&pattern| patterns.get(pattern)).map(|(_, marker)| *marker).collect()
@@ -235,7 +235,7 @@ impl MaskPlan {
     #[must_use]
     pub fn takes(&self, format: Format) -> bool {
         match format {
-            Format::Json | Format::Lines | Format::Sse => true,
+            Format::Json | Format::Lines | Format::Sse | Format::EventStream => true,
             Format::Form => self.channels.is_empty(),
             Format::Text => self.channels.is_empty() && !self.active.is_empty(),
             // Protobuf says nothing about itself.

@@ -15,7 +15,7 @@ mod response;
 mod step;
 
 pub use event::{CalloutId, CalloutReply, Event};
-pub use request::RequestHead;
+pub use request::{RequestHead, is_never_masked};
 pub use response::{ResponseHead, Source};
 pub use step::{BodyStep, LocalReply, Step};
 

@@ -20,16 +20,16 @@ pub enum Format {
     Lines,
     /// Server-sent events (WHATWG HTML, section 9.2).
     Sse,
+    /// Text that means what its bytes say: plain text, markup, tables, source code.
+    Text,
+    /// A form (`application/x-www-form-urlencoded`, WHATWG URL, section 5).
+    Form,
     /// One protobuf message.
     Protobuf,
     /// gRPC (gRPC over HTTP/2): protobuf messages, each with its length in front.
     Grpc,
     /// Frames with headers and checksums (`application/vnd.amazon.eventstream`).
     EventStream,
-    /// Text that means what its bytes say: plain text, markup, tables, source code.
-    Text,
-    /// A form (`application/x-www-form-urlencoded`, WHATWG URL, section 5).
-    Form,
 }
 
 /// Bytes are not of the format they should be.

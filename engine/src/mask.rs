@@ -29,6 +29,7 @@ mod finding;
 mod form;
 mod framer;
 mod frames;
+mod head;
 mod instances;
 mod keys;
 mod lines;
@@ -48,7 +49,8 @@ pub mod validate;
 mod wrapped;
 
 pub use finding::{Finding, Findings, What};
-pub use plan::{InvalidPlan, MaskPlan};
+pub(crate) use head::{is_exempt, mask_headers, mask_query, scan_path};
+pub use plan::{InvalidPlan, MaskPlan, Place};
 pub(crate) use trailers::mask_trailers;
 
 use crate::format::inflate::{Inflate, Stop};

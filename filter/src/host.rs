@@ -133,6 +133,11 @@ impl Host for EnvoyHost<'_> {
                     (std::str::from_utf8(name).map_err(|_| HostError)?, Some(value.as_slice()))
                 }
                 HeadEdit::Set(name, value) => (*name, Some(value.as_slice())),
+                HeadEdit::Add(name, value) => {
+                    let name = std::str::from_utf8(name).map_err(|_| HostError)?;
+                    hostcalls::add_map_value_bytes(map, name, value).map_err(|_| HostError)?;
+                    continue;
+                }
             };
             hostcalls::set_map_value_bytes(map, name, value).map_err(|_| HostError)?;
         }

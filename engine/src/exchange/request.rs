@@ -7,7 +7,7 @@ use crate::decision::{Decision, Denial, Direction, Permit, Reason};
 use crate::format::{Coding, Format};
 use crate::host::{CalloutRequest, HeadEdits};
 use crate::identity::SignatureVerifier;
-use crate::mask::{MaskPlan, Masker};
+use crate::mask::{Findings, MaskPlan, Masker, Place, is_exempt, mask_headers, mask_query, scan_path};
 use crate::policy::id::{MaskId, RouteId};
 use crate::time::Timestamp;
 use std::sync::Arc;
@@ -101,6 +101,10 @@ impl Exchange {
         };
         self.audit.routed(&self.policy, route);
         let mut edits = HeadEdits::default();
+        let mut findings = Findings::default();
+        let masked = self.mask_head(headers, target, (route, &masks), &mut edits, &mut findings);
+        self.audit.found(&self.policy, Direction::Request, &findings);
+        masked.map_err(deny)?;
         let leg = self.prepare_request(headers, end, route, &masks, &mut edits)?;
         edits.remove(b"authorization");
         edits.set("x-veilwire-decision", b"allow".to_vec());
@@ -108,6 +112,36 @@ impl Exchange {
         edits.set("x-veilwire-policy", self.policy_label());
         edits.set("x-veilwire-request-id", self.audit.request_id.clone());
         Ok((decision, edits, leg))
+    }
+
+    /// Masks query and headers. A path cannot be masked, only denied.
+    fn mask_head(
+        &self,
+        headers: &HeaderList,
+        target: &str,
+        (route, masks): (RouteId, &[MaskId]),
+        edits: &mut HeadEdits,
+        findings: &mut Findings,
+    ) -> Result<(), Reason> {
+        let plan = |place| self.policy.plan(masks, route, place).map_err(|_| Reason::Host);
+        let (path, query) = target.split_once('?').unwrap_or((target, ""));
+        if let Some(plan) = plan(Place::Path)?
+            && scan_path(path.as_bytes(), &plan, findings).map_err(Reason::Content)?
+        {
+            return Err(Reason::PathFinding);
+        }
+        if let Some(plan) = plan(Place::Query)?
+            && let Some(masked) = mask_query(query.as_bytes(), &plan, findings).map_err(Reason::Content)?
+        {
+            let mut target = path.as_bytes().to_vec();
+            target.push(b'?');
+            target.extend_from_slice(&masked);
+            edits.set(":path", target);
+        }
+        if let Some(plan) = plan(Place::Headers)? {
+            mask_headers(headers, &plan, findings, edits).map_err(Reason::Content)?;
+        }
+        Ok(())
     }
 
     /// Says what is to happen to the body once there is a permit, and removes what a changed body would contradict.
@@ -163,6 +197,12 @@ impl Exchange {
 
 fn obligations(permit: &Permit) -> (RouteId, Vec<MaskId>) {
     (permit.route(), permit.masks().to_vec())
+}
+
+/// Is the header of this lower-case name never masked, whatever a policy says?
+#[must_use]
+pub fn is_never_masked(name: &str) -> bool {
+    is_exempt(name.as_bytes())
 }
 
 /// SECURITY: only Veilwire says what `x-veilwire-*` says.

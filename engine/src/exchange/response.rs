@@ -5,7 +5,7 @@ use super::{Exchange, Leg, LocalReply, State, Step};
 use crate::decision::{Denial, Direction, Reason};
 use crate::format::Format;
 use crate::host::HeadEdits;
-use crate::mask::{Findings, MaskPlan, mask_trailers};
+use crate::mask::{Findings, MaskPlan, Place, mask_headers, mask_trailers};
 use crate::transport::TransportFacts;
 
 /// The head of a response, and where it came from.
@@ -76,6 +76,14 @@ impl Exchange {
             .plan(permit.masks(), permit.route(), Direction::Response)
             .map_err(|_| Reason::Host)?;
         let mut edits = HeadEdits::default();
+        let heads =
+            self.policy.plan(permit.masks(), permit.route(), Place::Headers).map_err(|_| Reason::Host)?;
+        if let Some(plan) = heads {
+            let mut findings = Findings::default();
+            let masked = mask_headers(headers, &plan, &mut findings, &mut edits);
+            self.audit.found(&self.policy, Direction::Response, &findings);
+            masked.map_err(Reason::Content)?;
+        }
         strip_own(headers, &mut edits);
         if self.policy.audit().response_headers {
             edits.set("x-veilwire-decision", b"allow".to_vec());

@@ -184,6 +184,7 @@ fn detail(reason: Reason) -> &'static str {
         Reason::Unauthenticated(_) => "a valid bearer token is required",
         Reason::Rule => "a rule forbids this request",
         Reason::Default => "no rule allows this request",
+        Reason::PathFinding => "the path holds something that must not be sent",
         Reason::RouteMismatch => "the request would be routed elsewhere than decided",
         Reason::ApprovalDenied => "the approval was refused",
         Reason::ApprovalUnavailable => "no approval was given in time",

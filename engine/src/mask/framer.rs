@@ -52,10 +52,10 @@ pub(super) fn framer(format: Format, plan: &MaskPlan) -> Box<dyn Framer> {
         Format::Json => Box::new(ObjectStream::new(plan, plan.expects_lines())),
         Format::Lines => Box::new(ObjectStream::new(plan, true)),
         Format::Sse => Box::new(EventStream::new(plan)),
+        Format::Form => Box::new(Sniffed::new(Box::new(FormBody::new("form", plan)))),
+        Format::Text => Box::new(Sniffed::new(Box::new(TextBody::default()))),
         Format::Protobuf => Box::new(ProtobufBody::new(plan)),
         Format::Grpc => Box::new(GrpcStream::new(plan)),
         Format::EventStream => Box::new(EventFrames::new(plan)),
-        Format::Form => Box::new(Sniffed::new(Box::new(FormBody::new(plan)))),
-        Format::Text => Box::new(Sniffed::new(Box::new(TextBody::default()))),
     }
 }

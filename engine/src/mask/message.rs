@@ -8,6 +8,7 @@
 //! then the field goes, because nobody knows how to change it. Numbers are not scanned.
 
 use super::MaskError;
+use super::document::Layer;
 use super::nested::Nested;
 use super::plan::{Kind, MAX_ID, MaskPlan, MessageId};
 use super::text::{Location, Sink, TextUnit};
@@ -42,7 +43,7 @@ impl MessageWriter {
         MessageWriter {
             root,
             unit: TextUnit::default(),
-            nested: Nested::plain(plan.json_depth()),
+            nested: Nested::new(Layer::Plain, plan.json_depth()),
             frames: Vec::new(),
         }
     }

@@ -6,7 +6,7 @@
 
 use super::MaskError;
 use super::channel::Flow;
-use super::document::{Document, Text, Writer};
+use super::document::{Document, Layer, Text, Writer};
 use super::text::{Location, Sink, TextUnit};
 use crate::format::json::{Follow, Stop, Walker, is_blank};
 use crate::format::paths::StateId;
@@ -35,19 +35,9 @@ enum Left<'i> {
 }
 
 impl Nested {
-    pub(crate) fn new(depth: usize) -> Nested {
+    pub(crate) fn new(layer: Layer, depth: usize) -> Nested {
         let walker = Walker::new(StateId::ROOT, depth, Follow::Containers);
-        Nested { walker, document: Document::inner(), phase: Phase::Blank }
-    }
-
-    /// A document in a string that is written without quotes and escapes.
-    pub(crate) fn plain(depth: usize) -> Nested {
-        Nested { document: Document::in_plain(), ..Nested::new(depth) }
-    }
-
-    /// In a value of a form.
-    pub(crate) fn in_form(depth: usize) -> Nested {
-        Nested { document: Document::in_form(), ..Nested::new(depth) }
+        Nested { walker, document: Document::new(layer), phase: Phase::Blank }
     }
 
     /// A new string at a place with this state: paths go on inside it.

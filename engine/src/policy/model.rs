@@ -211,6 +211,24 @@ pub struct Mask {
     pub response_body: bool,
     /// Values that are masked whatever they hold, in both directions.
     pub fields: Vec<Field>,
+    /// What is looked for outside of bodies.
+    pub head: HeadMask,
+}
+
+/// What a mask looks for in request line and headers.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct HeadMask {
+    /// Scan paths: a path with a finding is denied, for a changed one would be another resource.
+    pub path: bool,
+    /// Scan queries.
+    pub query: bool,
+    /// Scan the headers of requests and responses.
+    pub headers: bool,
+    /// Parameters of the query that are masked whatever they hold: `$.name`.
+    pub query_fields: Vec<Field>,
+    /// Headers that are masked whatever they hold, in both directions: `$.name`, lower case.
+    pub header_fields: Vec<Field>,
 }
 
 /// A value masked by its place.

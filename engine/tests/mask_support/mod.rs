@@ -114,6 +114,7 @@ impl Setup {
             request_body: true,
             response_body: true,
             fields: self.fields.iter().map(field).collect(),
+            head: HeadMask::default(),
         };
         let mut tags = tags();
         tags[0].replacement = Replacement::Placeholder(self.placeholder.to_owned());

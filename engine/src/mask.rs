@@ -24,6 +24,7 @@ mod channel;
 pub mod detector;
 mod document;
 mod event;
+mod eventstream;
 mod finding;
 mod form;
 mod framer;
@@ -47,6 +48,7 @@ mod survey;
 mod text;
 mod trailers;
 pub mod validate;
+mod wrapped;
 
 pub use finding::{Finding, Findings, What};
 pub(crate) use head::{is_exempt, mask_headers, mask_query, scan_path};

@@ -229,6 +229,11 @@ impl Walker {
         self.taken = 0;
     }
 
+    /// The document is inside of one more container, which counts.
+    pub(crate) fn lower_depth(&mut self) {
+        self.depth = self.depth.saturating_sub(1);
+    }
+
     /// Has nothing been taken yet?
     pub(crate) fn is_untouched(&self) -> bool {
         self.state == State::Start(0) && self.frames.is_empty()

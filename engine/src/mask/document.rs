@@ -470,8 +470,8 @@ impl Visit for Writer<'_, '_> {
     }
 
     fn may_glide(&self) -> bool {
-        let Document { layer, drop, scalar, .. } = &*self.document;
-        *layer == Layer::Body && drop.is_none() && !scalar.waits() && self.sink.room >= LEAST_ROOM
+        let Document { drop, scalar, .. } = &*self.document;
+        !self.document.is_inner() && drop.is_none() && !scalar.waits() && self.sink.room >= LEAST_ROOM
     }
 
     fn plain(&mut self, place: Place<'_>, token: Plain<'_>) -> bool {

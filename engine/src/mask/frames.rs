@@ -15,7 +15,7 @@ use super::plan::MaskPlan;
 use super::scalar::HeldScalar;
 use super::survey::{Survey, Surveyor, UNPRINTABLE_KEY};
 use super::text::Sink;
-use crate::format::json::{Follow, Walker};
+use crate::format::json::{Follow, Stop, Walker};
 use crate::format::paths::StateId;
 
 /// With less room than this nothing is remembered.
@@ -209,6 +209,8 @@ impl FrameDocument {
     /// Documents are at a place with this state: paths go on inside them.
     pub(crate) fn set_root(&mut self, root: StateId) {
         self.root = root;
+        self.scout.lower_depth();
+        self.walker.lower_depth();
     }
 
     /// Bytes of text and state that are held.
@@ -252,6 +254,21 @@ impl FrameDocument {
         let paths = sink.plan.paths();
         let mut writer = Writer { document: &mut self.document, sink, base: None, flow: flow.reborrow() };
         self.walker.run(part, paths, &mut writer).map_err(refusal)
+    }
+
+    /// Writes a part of a document that says itself where it ends; returns where it cannot go on, if it may end there.
+    pub(crate) fn write_value(
+        &mut self,
+        part: &[u8],
+        sink: &mut Sink<'_>,
+    ) -> Result<Option<usize>, MaskError> {
+        let paths = sink.plan.paths();
+        let mut writer = Writer { document: &mut self.document, sink, base: None, flow: Flow::None };
+        match self.walker.run(part, paths, &mut writer) {
+            Ok(()) => Ok(None),
+            Err(Stop::Syntax { taken }) if self.walker.may_end() => Ok(Some(taken)),
+            Err(stop) => Err(refusal(stop)),
+        }
     }
 
     /// A line end that the syntax has inside the document: a blank of it, but not a part of any value that may be

@@ -1,6 +1,7 @@
 //! Syntax of bodies: where text is. Whether a text holds anything is the business of [`mask`](crate::mask).
 
 mod crc32;
+pub(crate) mod eventstream;
 pub(crate) mod inflate;
 pub(crate) mod json;
 pub(crate) mod multipart;
@@ -36,7 +37,13 @@ pub enum Format {
     Protobuf,
     /// gRPC (gRPC over HTTP/2): protobuf messages, each with its length in front.
     Grpc,
+    /// Frames with headers and checksums (`application/vnd.amazon.eventstream`).
+    EventStream,
 }
+
+/// Bytes are not of the format they should be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Malformed;
 
 /// Why a `content-type` cannot be masked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -73,6 +80,7 @@ impl Format {
             ("text", "event-stream") => Format::Sse,
             ("application" | "text", "json") => Format::Json,
             ("application", "x-ndjson" | "ndjson" | "jsonl" | "x-jsonlines" | "json-lines") => Format::Lines,
+            ("application", "vnd.amazon.eventstream") => Format::EventStream,
             ("application", "x-protobuf" | "protobuf") => Format::Protobuf,
             ("application", "grpc" | "grpc+proto") => Format::Grpc,
             // Its messages have a prefix, and are no documents.
@@ -175,6 +183,7 @@ mod tests {
             ("application/json; charset=latin1", Ok(Format::Json)),
             ("application/json;", Ok(Format::Json)),
             ("application/x-protobuf", Ok(Format::Protobuf)),
+            ("application/vnd.amazon.eventstream", Ok(Format::EventStream)),
             ("application/protobuf; proto=x", Ok(Format::Protobuf)),
             ("application/grpc", Ok(Format::Grpc)),
             ("application/grpc+proto", Ok(Format::Grpc)),

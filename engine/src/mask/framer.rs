@@ -5,6 +5,7 @@
 
 use super::MaskError;
 use super::body::JsonBody;
+use super::eventstream::EventFrames;
 use super::finding::Findings;
 use super::form::FormBody;
 use super::lines::ObjectStream;
@@ -57,5 +58,6 @@ pub(super) fn framer(format: Format, plan: &MaskPlan) -> Box<dyn Framer> {
         Format::Text => Box::new(Sniffed::new(Box::new(TextBody::default()))),
         Format::Protobuf => Box::new(ProtobufBody::new(plan)),
         Format::Grpc => Box::new(GrpcStream::new(plan)),
+        Format::EventStream => Box::new(EventFrames::new(plan)),
     }
 }

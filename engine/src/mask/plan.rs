@@ -236,8 +236,8 @@ impl MaskPlan {
         let steps: Vec<&[PathStep]> = patterns.iter().map(|(steps, _)| steps.as_slice()).collect();
         let schema = content.and_then(|content| content.protobuf.as_ref());
         let fields = schema.into_iter().flat_map(|schema| schema.messages.values().flatten());
-        let paths =
-            Paths::new(&steps, fields.map(|field| field.name.as_str())).map_err(|_| InvalidPlan::Paths)?;
+        let names = fields.map(|field| field.name.as_str()).chain([super::wrapped::MEMBER]);
+        let paths = Paths::new(&steps, names).map_err(|_| InvalidPlan::Paths)?;
         // Only bodies have a content, and so a schema.
         let direction = if place == Place::ResponseBody { Direction::Response } else { Direction::Request };
         let schema = schema.map(|schema| SchemaPlan::new(schema, direction, &paths)).transpose()?;
@@ -292,7 +292,7 @@ impl MaskPlan {
     #[must_use]
     pub fn takes(&self, format: Format) -> bool {
         match format {
-            Format::Json | Format::Lines | Format::Sse => true,
+            Format::Json | Format::Lines | Format::Sse | Format::EventStream => true,
             Format::Form | Format::Multipart { .. } => self.channels.is_empty(),
             Format::Protobuf | Format::Grpc => self.schema.is_some(),
             Format::Text => self.channels.is_empty() && !self.active.is_empty(),
@@ -369,6 +369,13 @@ impl MaskPlan {
         // `[DONE]` ends streams of many APIs, known or not; it is no JSON, and no text either.
         let payload = payload.trim_ascii();
         payload == b"[DONE]" || self.done.iter().any(|done| done == payload)
+    }
+
+    /// Is there a JSON document that ends every channel?
+    pub(crate) fn is_ended_by_documents(&self) -> bool {
+        self.done.iter().any(|done| {
+            matches!(done.trim_ascii_start().first(), Some(b'{' | b'[' | b'"')) && done != b"[DONE]"
+        })
     }
 
     pub(crate) fn error_event(&self) -> Option<&[u8]> {

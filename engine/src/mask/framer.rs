@@ -9,6 +9,7 @@ use super::eventstream::EventFrames;
 use super::finding::Findings;
 use super::form::FormBody;
 use super::lines::ObjectStream;
+use super::multipart::MultipartBody;
 use super::plain::{Sniffed, TextBody};
 use super::plan::MaskPlan;
 use super::protobuf::{GrpcStream, ProtobufBody};
@@ -53,6 +54,7 @@ pub(super) fn framer(format: Format, plan: &MaskPlan) -> Box<dyn Framer> {
         Format::Lines => Box::new(ObjectStream::new(plan, true)),
         Format::Sse => Box::new(EventStream::new(plan)),
         Format::Form => Box::new(Sniffed::new(Box::new(FormBody::new("form", plan)))),
+        Format::Multipart { form, boundary } => Box::new(MultipartBody::new(form, &boundary)),
         Format::Text => Box::new(Sniffed::new(Box::new(TextBody::default()))),
         Format::Protobuf => Box::new(ProtobufBody::new(plan)),
         Format::Grpc => Box::new(GrpcStream::new(plan)),

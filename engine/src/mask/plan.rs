@@ -293,7 +293,7 @@ impl MaskPlan {
     pub fn takes(&self, format: Format) -> bool {
         match format {
             Format::Json | Format::Lines | Format::Sse | Format::EventStream => true,
-            Format::Form => self.channels.is_empty(),
+            Format::Form | Format::Multipart { .. } => self.channels.is_empty(),
             Format::Protobuf | Format::Grpc => self.schema.is_some(),
             Format::Text => self.channels.is_empty() && !self.active.is_empty(),
         }
@@ -371,6 +371,13 @@ impl MaskPlan {
         payload == b"[DONE]" || self.done.iter().any(|done| done == payload)
     }
 
+    /// Is there a JSON document that ends every channel?
+    pub(crate) fn is_ended_by_documents(&self) -> bool {
+        self.done.iter().any(|done| {
+            matches!(done.trim_ascii_start().first(), Some(b'{' | b'[' | b'"')) && done != b"[DONE]"
+        })
+    }
+
     pub(crate) fn error_event(&self) -> Option<&[u8]> {
         (!self.error_event.is_empty()).then_some(&self.error_event)
     }
@@ -395,6 +402,11 @@ impl MaskPlan {
     /// The placeholder with which `text` begins.
     pub(crate) fn leading_placeholder(&self, text: &[u8]) -> Option<&[u8]> {
         self.replacements.beginning(text)
+    }
+
+    /// Is this the beginning of a placeholder, but not all of it?
+    pub(crate) fn may_become_placeholder(&self, text: &[u8]) -> bool {
+        self.replacements.may_become(text)
     }
 
     /// Counts a span for every mask that asked for one of its detectors.

@@ -89,6 +89,8 @@ pub enum Reason {
     Rule,
     /// No `may` rule matched, or no route: the default.
     Default,
+    /// A detector found something in the path, which cannot be changed.
+    PathFinding,
     /// Envoy would route the request elsewhere than the policy decided.
     RouteMismatch,
     /// The human said no.
@@ -129,6 +131,7 @@ impl Reason {
             Reason::Unauthenticated(_) => "unauthenticated",
             Reason::Rule => "rule",
             Reason::Default => "default",
+            Reason::PathFinding => "finding-in-path",
             Reason::RouteMismatch => "route-mismatch",
             Reason::ApprovalDenied => "approval-denied",
             Reason::ApprovalUnavailable => "approval-unavailable",
@@ -149,7 +152,7 @@ impl Reason {
             (Reason::Unauthenticated(cause), _) if !cause.is_caller_fault() => 503,
             (Reason::Unauthenticated(_), _) => 401,
             (Reason::Downstream(_) | Reason::Rule | Reason::Default | Reason::RouteMismatch, _)
-            | (Reason::ApprovalDenied, _) => 403,
+            | (Reason::PathFinding | Reason::ApprovalDenied, _) => 403,
             (Reason::Malformed, Direction::Request) => 400,
             (Reason::ApprovalUnavailable | Reason::Host | Reason::UpstreamUnavailable, _) => 503,
             (Reason::Upstream(_) | Reason::PartialContent, _) | (_, Direction::Response) => 502,
@@ -157,12 +160,21 @@ impl Reason {
             // RFC 9110: content that breaks a limit, and content that is not what it says.
             (
                 Reason::Content(
-                    MaskError::TooDeep | MaskError::Budget | MaskError::Overflow | MaskError::InflateRatio,
+                    MaskError::TooDeep
+                    | MaskError::Budget
+                    | MaskError::Overflow
+                    | MaskError::InflateRatio
+                    | MaskError::MessageLimit,
                 ),
                 Direction::Request,
             ) => 413,
             (
-                Reason::Content(MaskError::InvalidJson | MaskError::Truncated | MaskError::Coding),
+                Reason::Content(
+                    MaskError::InvalidJson
+                    | MaskError::InvalidFrame
+                    | MaskError::Truncated
+                    | MaskError::Coding,
+                ),
                 Direction::Request,
             ) => 400,
             (Reason::Content(_), Direction::Request) => 415,

@@ -15,7 +15,7 @@ mod response;
 mod step;
 
 pub use event::{CalloutId, CalloutReply, Event};
-pub use request::RequestHead;
+pub use request::{RequestHead, is_never_masked};
 pub use response::{ResponseHead, Source};
 pub use step::{BodyStep, LocalReply, Step};
 
@@ -26,6 +26,7 @@ use crate::decision::{Denial, Direction, Permit, Reason};
 use crate::host::HeadEdits;
 use crate::mask::{Findings, MaskError, Masker, mask_trailers};
 use crate::policy::Policy;
+use crate::policy::id::RuleId;
 use crate::time::Timestamp;
 use crate::transport::TransportFacts;
 use std::collections::VecDeque;
@@ -43,6 +44,8 @@ pub struct Exchange {
     response: Leg,
     /// `HEAD`: the response has headers of a body, but none.
     bodyless: bool,
+    /// The client speaks gRPC.
+    grpc: bool,
     audit: AuditEvent,
     events: VecDeque<Event>,
     next_callout: u32,
@@ -92,6 +95,7 @@ impl Exchange {
             request: Leg::Closed,
             response: Leg::Closed,
             bodyless: false,
+            grpc: false,
             audit,
             events: VecDeque::new(),
             next_callout: 0,
@@ -265,7 +269,7 @@ impl Exchange {
     pub fn host_failed(&mut self, direction: Direction) -> LocalReply {
         self.close();
         self.audit.refused(&self.policy, direction, &Denial::because(Reason::Host));
-        LocalReply::problem(Reason::Host, direction, &self.policy, &[], &self.audit.request_id)
+        self.problem(Reason::Host, direction, &[])
     }
 
     /// What happened, to be exported. Drain after every call.
@@ -336,13 +340,7 @@ impl Exchange {
         self.close();
         self.audit.refused(&self.policy, direction, &Denial::because(reason));
         match direction {
-            Direction::Request => BodyStep::Reply(LocalReply::problem(
-                reason,
-                direction,
-                &self.policy,
-                &[],
-                &self.audit.request_id,
-            )),
+            Direction::Request => BodyStep::Reply(self.problem(reason, direction, &[])),
             Direction::Response => {
                 out.extend(event.into_iter().flatten());
                 BodyStep::Cut
@@ -359,13 +357,11 @@ impl Exchange {
     fn deny(&mut self, denial: Denial) -> Step {
         self.close();
         self.audit.refused(&self.policy, Direction::Request, &denial);
-        Step::Reply(LocalReply::problem(
-            denial.reason,
-            Direction::Request,
-            &self.policy,
-            &denial.rules,
-            &self.audit.request_id,
-        ))
+        Step::Reply(self.problem(denial.reason, Direction::Request, &denial.rules))
+    }
+
+    fn problem(&self, reason: Reason, direction: Direction, rules: &[RuleId]) -> LocalReply {
+        LocalReply::problem(reason, direction, &self.policy, rules, &self.audit.request_id, self.grpc)
     }
 
     /// INVARIANT: afterwards both legs are closed, so nothing can be put out any more.

@@ -5,6 +5,7 @@ pub(crate) mod inflate;
 pub(crate) mod json;
 pub(crate) mod objects;
 pub(crate) mod paths;
+pub(crate) mod protobuf;
 pub(crate) mod sse;
 
 pub use inflate::Coding;
@@ -22,6 +23,10 @@ pub enum Format {
     Text,
     /// A form (`application/x-www-form-urlencoded`, WHATWG URL, section 5).
     Form,
+    /// One protobuf message.
+    Protobuf,
+    /// gRPC (gRPC over HTTP/2): protobuf messages, each with its length in front.
+    Grpc,
 }
 
 /// Why a `content-type` cannot be masked.
@@ -58,6 +63,10 @@ impl Format {
             ("text", "event-stream") => Format::Sse,
             ("application" | "text", "json") => Format::Json,
             ("application", "x-ndjson" | "ndjson" | "jsonl" | "x-jsonlines" | "json-lines") => Format::Lines,
+            ("application", "x-protobuf" | "protobuf") => Format::Protobuf,
+            ("application", "grpc" | "grpc+proto") => Format::Grpc,
+            // Its messages have a prefix, and are no documents.
+            ("application", "grpc+json" | "grpc-web+json") => return Err(FormatError::UnknownType),
             (_, subtype) if subtype.ends_with("+json") => Format::Json,
             ("text", subtype) if !FOLDED.contains(&subtype) => Format::Text,
             ("application", "x-www-form-urlencoded") => Format::Form,
@@ -147,6 +156,13 @@ mod tests {
             ("application/x-ndjson", Ok(Format::Lines)),
             ("application/json; charset=latin1", Ok(Format::Json)),
             ("application/json;", Ok(Format::Json)),
+            ("application/x-protobuf", Ok(Format::Protobuf)),
+            ("application/protobuf; proto=x", Ok(Format::Protobuf)),
+            ("application/grpc", Ok(Format::Grpc)),
+            ("application/grpc+proto", Ok(Format::Grpc)),
+            ("application/grpc-web", Err(FormatError::UnknownType)),
+            ("application/grpc+json", Err(FormatError::UnknownType)),
+            ("application/grpc+thrift", Err(FormatError::UnknownType)),
             ("text/event-stream; charset=utf-8", Ok(Format::Sse)),
             ("text/event-stream;charset=windows-1252", Ok(Format::Sse)),
             ("application/json; charset=utf-16", Err(FormatError::UnsupportedCharset)),

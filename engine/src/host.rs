@@ -54,6 +54,8 @@ pub enum HeadEdit {
     Set(&'static str, Vec<u8>),
     /// As [`HeadEdit::Set`], for a header that the message named.
     Rewrite(Vec<u8>, Vec<u8>),
+    /// Adds a header to those of its name.
+    Add(Vec<u8>, Vec<u8>),
 }
 
 impl HeadEdits {
@@ -63,6 +65,10 @@ impl HeadEdits {
 
     pub(crate) fn set(&mut self, name: &'static str, value: impl Into<Vec<u8>>) {
         self.0.push(HeadEdit::Set(name, value.into()));
+    }
+
+    pub(crate) fn add(&mut self, name: &[u8], value: Vec<u8>) {
+        self.0.push(HeadEdit::Add(name.to_vec(), value));
     }
 
     pub(crate) fn rewrite(&mut self, name: &[u8], value: Vec<u8>) {

@@ -28,13 +28,16 @@ mod finding;
 mod form;
 mod framer;
 mod frames;
+mod head;
 mod instances;
 mod keys;
 mod lines;
 mod long;
+mod message;
 mod nested;
 mod plain;
 mod plan;
+mod protobuf;
 mod scalar;
 pub mod scan;
 mod stream;
@@ -44,7 +47,8 @@ mod trailers;
 pub mod validate;
 
 pub use finding::{Finding, Findings, What};
-pub use plan::{InvalidPlan, MaskPlan};
+pub(crate) use head::{is_exempt, mask_headers, mask_query, scan_path};
+pub use plan::{InvalidPlan, MaskPlan, Place};
 pub(crate) use trailers::mask_trailers;
 
 use crate::format::inflate::{Inflate, Stop};
@@ -113,6 +117,15 @@ pub enum MaskError {
     /// More comes out of a content coding than `limits.inflateRatio` allows.
     #[error("content coding expands too much")]
     InflateRatio,
+    /// Not the format of lengths and values that is expected (protobuf, gRPC).
+    #[error("malformed message")]
+    InvalidFrame,
+    /// A message larger than `limits.message`.
+    #[error("message larger than the limit allows")]
+    MessageLimit,
+    /// A message that is compressed on its own.
+    #[error("compressed message")]
+    Compressed,
 }
 
 impl MaskError {
@@ -132,6 +145,9 @@ impl MaskError {
             MaskError::Charset => "charset",
             MaskError::Coding => "content-coding",
             MaskError::InflateRatio => "inflate-ratio",
+            MaskError::InvalidFrame => "malformed-message",
+            MaskError::MessageLimit => "message-limit",
+            MaskError::Compressed => "compressed-message",
         }
     }
 }

@@ -8,10 +8,9 @@ pub mod id;
 pub mod model;
 pub mod path;
 
-use crate::decision::Direction;
 use crate::identity::{Authenticator, AuthenticatorError};
 use crate::mask::detector::{DetectorSet, InvalidDetectors};
-use crate::mask::{InvalidPlan, MaskPlan};
+use crate::mask::{InvalidPlan, MaskPlan, Place};
 use artifact::DecodeError;
 use id::{MaskId, RouteId, RuleId};
 use model::{Audit, Limits, Model, Replacement, Route, Rule, TlsRequirement};
@@ -29,7 +28,7 @@ pub struct Policy {
 }
 
 /// Mask plans by what they depend on. A policy has few distinct unions of masks; the bound is for hostile policies.
-type Plans = Mutex<BTreeMap<(Vec<MaskId>, RouteId, bool), Arc<MaskPlan>>>;
+type Plans = Mutex<BTreeMap<(Vec<MaskId>, RouteId, Place), Arc<MaskPlan>>>;
 const MAX_CACHED_PLANS: usize = 1024;
 
 /// Why bytes are not a policy. Never quotes them.
@@ -96,8 +95,9 @@ impl Policy {
         // Every mask is tried with every route it may meet, so that no exchange finds out first.
         for (_, rule) in policy.rules() {
             for &route in &rule.routes {
-                policy.plan(&rule.masks, route, Direction::Request)?;
-                policy.plan(&rule.masks, route, Direction::Response)?;
+                for place in Place::ALL {
+                    policy.plan(&rule.masks, route, place)?;
+                }
             }
         }
         Ok(policy)
@@ -171,7 +171,7 @@ impl Policy {
         self.model.rules.get(id.index()).map_or("", |rule| &rule.name)
     }
 
-    /// What these masks do with bodies of this route, in one direction; `None` if nothing is looked at.
+    /// What these masks do with one place of exchanges on this route; `None` if nothing is looked at.
     ///
     /// # Errors
     /// The masks cannot be carried out on this content.
@@ -179,30 +179,28 @@ impl Policy {
         &self,
         masks: &[MaskId],
         route: RouteId,
-        direction: Direction,
+        place: impl Into<Place>,
     ) -> Result<Option<Arc<MaskPlan>>, InvalidPlan> {
-        let key = (masks.to_vec(), route, direction == Direction::Request);
+        let place = place.into();
+        let key = (masks.to_vec(), route, place);
         let mut plans = self.plans.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(plan) = plans.get(&key) {
             return Ok((!plan.is_idle()).then(|| Arc::clone(plan)));
         }
-        let plan = Arc::new(self.build_plan(masks, route, direction)?);
+        let plan = Arc::new(self.build_plan(masks, route, place)?);
         if plans.len() < MAX_CACHED_PLANS {
             plans.insert(key, Arc::clone(&plan));
         }
         Ok((!plan.is_idle()).then_some(plan))
     }
 
-    fn build_plan(
-        &self,
-        masks: &[MaskId],
-        route: RouteId,
-        direction: Direction,
-    ) -> Result<MaskPlan, InvalidPlan> {
+    fn build_plan(&self, masks: &[MaskId], route: RouteId, place: Place) -> Result<MaskPlan, InvalidPlan> {
         let route = self.route(route).ok_or(InvalidPlan::Dangling)?;
         let content = match route.content {
-            Some(id) => Some(self.model.contents.get(id.index()).ok_or(InvalidPlan::Dangling)?),
-            None => None,
+            Some(id) if place.is_body() => {
+                Some(self.model.contents.get(id.index()).ok_or(InvalidPlan::Dangling)?)
+            }
+            _ => None,
         };
         let masks = masks
             .iter()
@@ -214,7 +212,7 @@ impl Policy {
             &self.model.tags,
             &masks,
             content,
-            direction,
+            place,
             route.thinking,
             &self.model.limits,
         )
@@ -289,6 +287,7 @@ fn check_limits(limits: &Limits) -> Result<(), InvalidPolicy> {
         if (least..=most).contains(&value) { Ok(()) } else { Err(InvalidPolicy::Limit(name)) }
     };
     in_range("state", limits.state, 4 * 1024, 16 * 1024 * 1024)?;
+    in_range("message", limits.message, 4 * 1024, 64 * 1024 * 1024)?;
     in_range("jsonDepth", u32::from(limits.json_depth), 1, 1024)?;
     in_range("inflateRatio", limits.inflate_ratio, 1, 1032)?;
     in_range("window", limits.window, 16, 4096)

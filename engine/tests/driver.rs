@@ -116,7 +116,7 @@ fn a_number_as_document_survives_trailers() {
 
 #[test]
 fn trailers_are_scanned_and_kept() {
-    let rows: [(&str, &str, Option<&str>); 11] = [
+    let rows: [(&str, &str, Option<&str>); 15] = [
         ("grpc-status", "5", Some("5")),
         ("grpc-message", "no user ada.lovelace@example.com here", Some("no user [EMAIL] here")),
         ("grpc-message", "no%20user%3A%20ada.lovelace%40example.com%21", Some("no%20user%3A%20[EMAIL]%21")),
@@ -125,7 +125,12 @@ fn trailers_are_scanned_and_kept() {
         ("grpc-message", "not found: caf%C3%A9", Some("not found: caf%C3%A9")),
         ("x-note", "ada@example.com; b=2", Some("[EMAIL]; b=2")),
         ("x-note", "\u{e9}t\u{e9}", Some("\u{e9}t\u{e9}")),
-        ("grpc-status-details-bin", "CAUSBWE", None),
+        // google.rpc.Status: code 5, message.
+        ("grpc-status-details-bin", "CAUSA25vdA", Some("CAUSA25vdA")),
+        ("grpc-status-details-bin", "CAUSA25vdA==, CAUSA25vdA", Some("CAUSA25vdA==, CAUSA25vdA")),
+        ("grpc-status-details-bin", "CAUSD2FkYUBleGFtcGxlLmNvbQ", None),
+        ("x-data-bin", "CAUSA25vdA,CAUSD2FkYUBleGFtcGxlLmNvbQ==", None),
+        ("x-data-bin", "no base64!", None),
         ("x-veilwire-subject", "forged", None),
         ("content-md5", "Q2hlY2sgSW50ZWdyaXR5IQ==", None),
     ];
@@ -147,7 +152,7 @@ fn trailers_are_scanned_and_kept() {
             driver.finish(&mut host);
             let side = if direction == Request { "request" } else { "response" };
             let found = &host.audit()[side]["findings"];
-            if value.contains("ada") || value.contains("%6da") {
+            if value.contains("ada") || value.contains("%6da") || value.contains("YUBleG") {
                 assert_eq!((&found[0]["location"], &found[0]["count"]), (&"trailer".into(), &1.into()));
             } else {
                 assert_eq!(found.as_array().map_or(0, Vec::len), 0, "{name}: {value}");
@@ -314,7 +319,7 @@ fn what_was_decided_before_a_refusal_leaves_however_the_response_was_cut() {
             "{\"a\": \"to ada.lovelace@example.com\", \"b\": 4111 1111, \"c\": 1}",
             "{\"a\": \"to [EMAIL]\", \"b\": ",
         ),
-        ("application/json", "[\"ok\", 7, nul, \"more\"]", "[\"ok\", 7, "),
+        ("application/json", "{\"a\":[\"ok\", 7, nul, \"more\"]}", "{\"a\":[\"ok\", 7, "),
     ];
     for (kind, body, expected) in streams {
         let cuts =

@@ -162,6 +162,14 @@ fn fields_reach_into_documents_inside_strings() {
         (r#"{\"password\": hunter2}"#, r#"{\"password\": \"[SECRET]\""#),
         (r#"{\"password\": \"a\u0001b\", \"c\": 1}"#, r#"{\"password\": \"[SECRET]\""#),
         (r#"{\"password\": {\"a\": oops"#, r#"{\"password\": \"[SECRET]\""#),
+        (r#"{\"password\": 7hunter2, \"c\": 1}"#, r#"{\"password\": \"[SECRET]\""#),
+        (r#"{\"password\": 519 12 1204}"#, r#"{\"password\": \"[SECRET]\" "#),
+        (r#"{\"password\": nullify}"#, r#"{\"password\": \"[SECRET]\""#),
+        (r#"{\"password\": \"hun\"ter\"2\"}"#, r#"{\"password\": \"[SECRET]\""#),
+        (r#"{\"password\": [\"hun\"] ter2}"#, r#"{\"password\": \"[SECRET]\" "#),
+        (r#"{\"password\" = \"hunter2\"}"#, r#"{\"password\" \"[SECRET]\""#),
+        // Behind the next comma it is another value.
+        (r#"{\"password\": 7 ,\"b\": x2}"#, r#"{\"password\": \"[SECRET]\" ,\"b\": x2}"#),
     ] {
         json(&plan, &call(arguments), &call(expected));
     }

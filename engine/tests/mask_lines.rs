@@ -117,11 +117,45 @@ fn the_elements_of_an_array_are_a_delta_stream() {
     for body in ["[]", " [ ] ", "[{}]", "[ {} , {} ]"] {
         passes(&plan(false), Format::Json, body, body);
     }
-    for body in ["[,]", "[{},]", "[{} {}]", "[{}]]", "[{}]{}", "[{}],", "[1]", "[\"x\"]", "[{}\n{}]", "{}]"] {
+    for body in [
+        "[,]",
+        "[{},]",
+        "[{} {}]",
+        "[{}]]",
+        "[{}]{}",
+        "[{}],",
+        "[{}\n{}]",
+        "{}]",
+        "[1 2]",
+        "[}]",
+        "[ada@example.com]",
+        "[4111 1111 1111 1111]",
+        "[1]]",
+        "[\"x\"\"y\"]",
+    ] {
         refused(&plan(false), Format::Json, body, MaskError::InvalidJson);
+    }
+    for body in ["[1", "[\"ada@example.com\"", "[[[{}]"] {
+        refused(&plan(false), Format::Json, body, MaskError::Truncated);
     }
     for body in ["[", "[{}", "[{},", "[{\"a\":1}, {"] {
         refused(&plan(false), Format::Json, body, MaskError::Truncated);
+    }
+}
+
+#[test]
+fn elements_that_are_no_objects_are_texts_between_the_deltas() {
+    let mixed = |first: &str, value: &str, second: &str| {
+        format!("[ \"{value}\" ,{}, [1,[\"{value}\"]] ,-1.5e3\n,null,true , {}]\n", text(first), text(second))
+    };
+    let body = mixed("mail ada@exa", "bob@example.com", "mple.com ");
+    passes(&plan(false), Format::Json, &body, &mixed("mail ", "[EMAIL]", "[EMAIL] "));
+    passes(&plan(false), Format::Json, "[4111111111111111 , \"x\"]", "[\"[CARD]\" , \"x\"]");
+    let limits = Limits { json_depth: 3, ..Limits::default() };
+    let shallow = Setup { content: Some(content(false)), limits, ..Setup::default() }.plan();
+    passes(&shallow, Format::Json, "[[[1]],{\"a\":[1]}]", "[[[1]],{\"a\":[1]}]");
+    for body in ["[[[[1]]]]", "[{\"a\":[[1]]}]"] {
+        refused(&shallow, Format::Json, body, MaskError::TooDeep);
     }
 }
 
@@ -224,5 +258,32 @@ fn an_error_line_stands_between_lines_only() {
         let mut masker = Masker::new(plan(true), format);
         masker.write(body.as_bytes(), &mut Vec::new()).unwrap();
         assert_eq!(masker.error_event(), expected, "{body}");
+    }
+}
+
+#[test]
+fn an_object_too_large_to_hold_that_fails_has_no_error_line_inside() {
+    let first = "{\"id\":\"1\"}\n";
+    for (broken, written) in [
+        // In what is held, in what comes behind it, and at its end.
+        (format!("{{\"a\": nope, \"pad\":\"{}\"}}", "x ".repeat(3000)), false),
+        (format!("{{\"pad\":\"{}\",\"a\": nope}}", "x ".repeat(3000)), true),
+        (format!("{{\"pad\":\"{}\"]}}", "x ".repeat(3000)), true),
+    ] {
+        let body = format!("{first}{broken}\n");
+        let run = |cuts: &[&[u8]]| {
+            let mut masker = Masker::new(small(), Format::Lines);
+            let mut out = Vec::new();
+            let done = cuts.iter().try_for_each(|cut| masker.write(cut, &mut out));
+            assert_eq!(done, Err(MaskError::InvalidJson));
+            assert_eq!(masker.error_event().is_some(), !written, "{} bytes left", out.len());
+            out
+        };
+        let whole = run(&[body.as_bytes()]);
+        assert_eq!(whole.len() > first.len(), written);
+        for at in (0..body.len()).filter(|at| at % 97 == 0 || body.len() - at < 30) {
+            let (head, tail) = body.as_bytes().split_at(at);
+            assert!(run(&[head, tail]) == whole, "cut at {at}");
+        }
     }
 }

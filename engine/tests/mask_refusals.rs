@@ -51,8 +51,8 @@ fn a_scalar_leaves_with_what_ends_it() {
     for content in [None, Some("openai.chat")] {
         let plan = content.map_or_else(Setup::default, Setup::of).plan();
         for (body, expected) in [
-            ("[4111 , 4111111111111111 ]", "[4111 , \"[CARD]\" ]"),
-            ("[true ,false\n, null ]", "[true ,false\n, null ]"),
+            ("{\"a\":[4111 , 4111111111111111 ]}", "{\"a\":[4111 , \"[CARD]\" ]}"),
+            ("{\"a\":[true ,false\n, null ]}", "{\"a\":[true ,false\n, null ]}"),
             ("{\"a\":1 ,\"b\" : 2\t}", "{\"a\":1 ,\"b\" : 2\t}"),
             ("4111111111111111 \n", "\"[CARD]\" \n"),
             (" 12345 ", " 12345 "),
@@ -73,7 +73,7 @@ fn a_scalar_is_prompt() {
     for (content, chunks) in [
         (None, [("[1", "["), (" ", "["), (",", "[1 ,"), ("2]", "[1 ,2]"), (" ", "[1 ,2] ")]),
         (None, [("7", ""), (" ", ""), ("\n", "7 \n"), ("true", "7 \n"), ("\n", "7 \ntrue\n")]),
-        (Some("openai.chat"), [("7", ""), (" ", ""), ("\n", ""), (" ", ""), ("", "")]),
+        (Some("openai.chat"), [("7", ""), (" ", ""), ("\n", ""), ("\n", ""), ("", "")]),
     ] {
         let mut masker = Masker::new(content.map_or_else(Setup::default, Setup::of).plan(), Format::Json);
         let mut out = Vec::new();
@@ -84,17 +84,17 @@ fn a_scalar_is_prompt() {
         let tail = masker.ambiguous_tail().to_vec();
         let before = out.len();
         masker.end(&mut out).unwrap();
-        assert_eq!(out[before..], tail, "what is written back is what the end writes");
+        assert_eq!(out[before..].trim_ascii_end(), tail, "what is written back is what the end writes");
     }
 }
 
 #[test]
 fn a_scalar_at_the_top_level_has_a_stand_in_until_the_end() {
     for (chunk, tail) in [
-        ("12345 ", "12345 "),
+        ("12345 ", "12345"),
         ("4111111111111111 ", "null"),
         ("true", "true"),
-        ("null ", "null "),
+        ("null \t", "null"),
         ("-", ""),
         ("fals", ""),
         ("5\n", ""),
@@ -108,6 +108,20 @@ fn a_scalar_at_the_top_level_has_a_stand_in_until_the_end() {
             assert_eq!(masker.ambiguous_tail(), tail.as_bytes(), "{chunk:?}");
         }
     }
+}
+
+#[test]
+fn what_is_written_back_stays_small() {
+    // A host writes it in every callback, so bytes that come one by one must not cost their square.
+    let mut masker = Masker::new(Setup::default().plan(), Format::Json);
+    let mut out = Vec::new();
+    for byte in std::iter::repeat_n(b'7', 300).chain(std::iter::repeat_n(b' ', 3000)) {
+        masker.write(&[byte], &mut out).unwrap();
+        assert!((1..=256).contains(&masker.ambiguous_tail().len()));
+    }
+    assert_eq!(masker.ambiguous_tail(), b"null");
+    masker.end(&mut out).unwrap();
+    assert_eq!(out.len(), 3300);
 }
 
 /// A plan that can hold 4 KiB only.

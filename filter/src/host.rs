@@ -5,7 +5,7 @@
 
 use crate::root::Shared;
 use proxy_wasm::hostcalls;
-use proxy_wasm::types::{Action, BufferType, LogLevel, MapType};
+use proxy_wasm::types::{Action, BufferType, GrpcStatusCode, LogLevel, MapType};
 use std::ops::Range;
 use std::time::{Duration, UNIX_EPOCH};
 use veilwire_engine::exchange::{Event, LocalReply};
@@ -133,6 +133,11 @@ impl Host for EnvoyHost<'_> {
                     (std::str::from_utf8(name).map_err(|_| HostError)?, Some(value.as_slice()))
                 }
                 HeadEdit::Set(name, value) => (*name, Some(value.as_slice())),
+                HeadEdit::Add(name, value) => {
+                    let name = std::str::from_utf8(name).map_err(|_| HostError)?;
+                    hostcalls::add_map_value_bytes(map, name, value).map_err(|_| HostError)?;
+                    continue;
+                }
             };
             hostcalls::set_map_value_bytes(map, name, value).map_err(|_| HostError)?;
         }
@@ -170,6 +175,11 @@ impl Host for EnvoyHost<'_> {
     fn reply(&mut self, reply: &LocalReply) -> Result<(), HostError> {
         if self.phase == Phase::Log {
             return Err(HostError);
+        }
+        if let Some(code) = reply.grpc_status {
+            let metadata = reply.headers.iter().map(|(name, value)| (*name, value.as_bytes())).collect();
+            let message = std::str::from_utf8(&reply.body).ok();
+            return hostcalls::send_grpc_response(grpc_code(code), message, metadata).map_err(|_| HostError);
         }
         let headers = reply.headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
         hostcalls::send_http_response(reply.status, headers, Some(&reply.body)).map_err(|_| HostError)
@@ -230,6 +240,21 @@ impl Host for EnvoyHost<'_> {
             Err(proxy_wasm::types::Status::CasMismatch) => Ok(false),
             Err(_) => Err(HostError),
         }
+    }
+}
+
+/// The statuses that the engine answers with.
+fn grpc_code(code: u32) -> GrpcStatusCode {
+    match code {
+        3 => GrpcStatusCode::InvalidArgument,
+        4 => GrpcStatusCode::DeadlineExceeded,
+        7 => GrpcStatusCode::PermissionDenied,
+        8 => GrpcStatusCode::ResourceExhausted,
+        12 => GrpcStatusCode::Unimplemented,
+        13 => GrpcStatusCode::Internal,
+        14 => GrpcStatusCode::Unavailable,
+        16 => GrpcStatusCode::Unauthenticated,
+        _ => GrpcStatusCode::Unknown,
     }
 }
 

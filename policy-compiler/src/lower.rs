@@ -8,7 +8,7 @@ use crate::pack::Pack;
 use crate::resolve::Resolved;
 use crate::resolve::detectors::{Catalogued, window};
 use crate::resolve::routes::JSON;
-use crate::source::masks::Place;
+use crate::source::masks::{At, Place};
 use crate::source::reader::Named;
 use crate::source::routes::Route as SourceRoute;
 use crate::source::rules::Effect as SourceEffect;
@@ -17,8 +17,8 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 use veilwire_engine::policy::id::{ContentId, DetectorId, GroupId, MaskId, ProviderId, RouteId, TagId};
 use veilwire_engine::policy::model::{
-    Audit, Content, Detector, Effect, Field, Group, Limits, Mask, Meta, Model, Provider, Replacement, Route,
-    RoutePath, Rule, Tag, Thinking, TlsRequirement, TlsVersion,
+    Audit, Content, Detector, Effect, Field, Group, HeadMask, Limits, Mask, Meta, Model, Provider,
+    Replacement, Route, RoutePath, Rule, Tag, Thinking, TlsRequirement, TlsVersion,
 };
 
 /// Clock tolerance when a policy names none.
@@ -221,18 +221,34 @@ impl Tables {
                     .map(|name| Some(DetectorId(*self.detector.get(name)?)))
                     .collect::<Option<Vec<_>>>()?;
                 let mut fields = Vec::new();
+                let mut head = HeadMask {
+                    path: places(Place::Path),
+                    query: places(Place::Query),
+                    headers: places(Place::Headers),
+                    ..HeadMask::default()
+                };
                 for field in &mask.body.fields {
                     let tag = TagId(*self.tag.get(&field.tag.value)?);
-                    fields.extend(field.at.iter().map(|at| Field { tag, at: at.value.clone() }));
+                    for at in &field.at {
+                        let (list, at) = match &at.value {
+                            At::Json(at) => (&mut fields, at),
+                            At::Query(at) => (&mut head.query_fields, at),
+                            At::Header(at) => (&mut head.header_fields, at),
+                        };
+                        list.push(Field { tag, at: at.clone() });
+                    }
                 }
-                fields.sort_by_key(|field| (field.at.to_string(), field.tag));
-                fields.dedup();
+                for list in [&mut fields, &mut head.query_fields, &mut head.header_fields] {
+                    list.sort_by_key(|field| (field.at.to_string(), field.tag));
+                    list.dedup();
+                }
                 Some(Mask {
                     name: mask.name.value.clone(),
                     detectors,
                     request_body: places(Place::RequestBody),
                     response_body: places(Place::ResponseBody),
                     fields,
+                    head,
                 })
             })
             .collect::<Option<Vec<_>>>()
@@ -313,12 +329,15 @@ fn limits(resolved: &Resolved<'_>) -> Result<Limits, LowerError> {
     let settings = &resolved.policy.settings;
     let defaults = Limits::default();
     let state = settings.state.as_ref().map_or(Ok(defaults.state), |state| u32::try_from(state.value));
+    let message =
+        settings.message.as_ref().map_or(Ok(defaults.message), |message| u32::try_from(message.value));
     let depth =
         settings.json_depth.as_ref().map_or(Ok(defaults.json_depth), |depth| u16::try_from(depth.value));
     let ratio = settings.inflate_ratio.as_ref();
     let ratio = ratio.map_or(Ok(defaults.inflate_ratio), |ratio| u32::try_from(ratio.value));
     Ok(Limits {
         state: state.map_err(|_| LowerError::Contradiction("limits"))?,
+        message: message.map_err(|_| LowerError::Contradiction("limits"))?,
         json_depth: depth.map_err(|_| LowerError::Contradiction("limits"))?,
         window: window(resolved.policy),
         inflate_ratio: ratio.map_err(|_| LowerError::Contradiction("limits"))?,

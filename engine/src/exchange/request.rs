@@ -7,7 +7,7 @@ use crate::decision::{Decision, Denial, Direction, Permit, Reason};
 use crate::format::{Coding, Format};
 use crate::host::{CalloutRequest, HeadEdits};
 use crate::identity::SignatureVerifier;
-use crate::mask::{MaskPlan, Masker};
+use crate::mask::{Findings, MaskPlan, Masker, Place, is_exempt, mask_headers, mask_query, scan_path};
 use crate::policy::id::{MaskId, RouteId};
 use crate::time::Timestamp;
 use std::sync::Arc;
@@ -40,6 +40,7 @@ impl Exchange {
             return Step::Abort;
         }
         self.audit.request_id = request_id(head.headers);
+        self.grpc = is_grpc(head.headers);
         match self.admit(head.headers, end, verifier, now) {
             Ok((Decision::Allow(permit), prepared, leg)) => {
                 *edits = prepared;
@@ -100,6 +101,10 @@ impl Exchange {
         };
         self.audit.routed(&self.policy, route);
         let mut edits = HeadEdits::default();
+        let mut findings = Findings::default();
+        let masked = self.mask_head(headers, target, (route, &masks), &mut edits, &mut findings);
+        self.audit.found(&self.policy, Direction::Request, &findings);
+        masked.map_err(deny)?;
         let leg = self.prepare_request(headers, end, route, &masks, &mut edits)?;
         edits.remove(b"authorization");
         edits.set("x-veilwire-decision", b"allow".to_vec());
@@ -107,6 +112,36 @@ impl Exchange {
         edits.set("x-veilwire-policy", self.policy_label());
         edits.set("x-veilwire-request-id", self.audit.request_id.clone());
         Ok((decision, edits, leg))
+    }
+
+    /// Masks query and headers. A path cannot be masked, only denied.
+    fn mask_head(
+        &self,
+        headers: &HeaderList,
+        target: &str,
+        (route, masks): (RouteId, &[MaskId]),
+        edits: &mut HeadEdits,
+        findings: &mut Findings,
+    ) -> Result<(), Reason> {
+        let plan = |place| self.policy.plan(masks, route, place).map_err(|_| Reason::Host);
+        let (path, query) = target.split_once('?').unwrap_or((target, ""));
+        if let Some(plan) = plan(Place::Path)?
+            && scan_path(path.as_bytes(), &plan, findings).map_err(Reason::Content)?
+        {
+            return Err(Reason::PathFinding);
+        }
+        if let Some(plan) = plan(Place::Query)?
+            && let Some(masked) = mask_query(query.as_bytes(), &plan, findings).map_err(Reason::Content)?
+        {
+            let mut target = path.as_bytes().to_vec();
+            target.push(b'?');
+            target.extend_from_slice(&masked);
+            edits.set(":path", target);
+        }
+        if let Some(plan) = plan(Place::Headers)? {
+            mask_headers(headers, &plan, findings, edits).map_err(Reason::Content)?;
+        }
+        Ok(())
     }
 
     /// Says what is to happen to the body once there is a permit, and removes what a changed body would contradict.
@@ -124,12 +159,17 @@ impl Exchange {
         let response_masked = plan(Direction::Response)?.is_some();
         if response_masked {
             // An answer that is whole and readable is one that can be inspected.
-            for name in [b"accept-encoding".as_slice(), b"range", b"if-range"] {
+            for name in [b"accept-encoding".as_slice(), b"grpc-accept-encoding", b"range", b"if-range"] {
                 edits.remove(name);
             }
         }
         if values(headers, b"te").next().is_some() {
-            edits.remove(b"te");
+            if self.grpc {
+                // gRPC servers refuse a call without it.
+                edits.set("te", b"trailers");
+            } else {
+                edits.remove(b"te");
+            }
         }
         let Some(plan) = plan(Direction::Request)? else {
             return Ok(Leg::Pass);
@@ -159,11 +199,23 @@ fn obligations(permit: &Permit) -> (RouteId, Vec<MaskId>) {
     (permit.route(), permit.masks().to_vec())
 }
 
+/// Is the header of this lower-case name never masked, whatever a policy says?
+#[must_use]
+pub fn is_never_masked(name: &str) -> bool {
+    is_exempt(name.as_bytes())
+}
+
 /// SECURITY: only Veilwire says what `x-veilwire-*` says.
 pub(super) fn strip_own(headers: &HeaderList, edits: &mut HeadEdits) {
     for (name, _) in headers.iter().filter(|(name, _)| name.to_ascii_lowercase().starts_with(HEADER_PREFIX)) {
         edits.remove(name);
     }
+}
+
+/// SECURITY: exactly what Envoy takes for gRPC. To any other client a gRPC answer would say that all is well.
+fn is_grpc(headers: &HeaderList) -> bool {
+    let rest = single(headers, b"content-type").and_then(|value| value.strip_prefix(b"application/grpc"));
+    rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(b"+"))
 }
 
 /// Every value of a header.

@@ -5,6 +5,7 @@ use super::{Exchange, Leg, LocalReply, State, Step};
 use crate::decision::{Denial, Direction, Reason};
 use crate::format::Format;
 use crate::host::HeadEdits;
+use crate::mask::{Findings, MaskPlan, Place, mask_headers, mask_trailers};
 use crate::transport::TransportFacts;
 
 /// The head of a response, and where it came from.
@@ -75,11 +76,22 @@ impl Exchange {
             .plan(permit.masks(), permit.route(), Direction::Response)
             .map_err(|_| Reason::Host)?;
         let mut edits = HeadEdits::default();
+        let heads =
+            self.policy.plan(permit.masks(), permit.route(), Place::Headers).map_err(|_| Reason::Host)?;
+        if let Some(plan) = heads {
+            let mut findings = Findings::default();
+            let masked = mask_headers(headers, &plan, &mut findings, &mut edits);
+            self.audit.found(&self.policy, Direction::Response, &findings);
+            masked.map_err(Reason::Content)?;
+        }
         strip_own(headers, &mut edits);
         if self.policy.audit().response_headers {
             edits.set("x-veilwire-decision", b"allow".to_vec());
             edits.set("x-veilwire-policy", self.policy_label());
             edits.set("x-veilwire-request-id", self.audit.request_id.clone());
+        }
+        if let Some(plan) = &plan {
+            self.mask_grpc_head(headers, plan, &mut edits)?;
         }
         self.response = match plan {
             None => Leg::Pass,
@@ -106,11 +118,34 @@ impl Exchange {
         Ok(edits)
     }
 
+    /// A gRPC answer without messages has its trailers in its head.
+    fn mask_grpc_head(
+        &mut self,
+        headers: &[(Vec<u8>, Vec<u8>)],
+        plan: &MaskPlan,
+        edits: &mut HeadEdits,
+    ) -> Result<(), Reason> {
+        let is_trailer = |name: &[u8]| name == b"grpc-message" || name == b"grpc-status-details-bin";
+        let trailers: Vec<_> = headers.iter().filter(|(name, _)| is_trailer(name)).cloned().collect();
+        let mut findings = Findings::default();
+        let masked = mask_trailers(&trailers, plan, &mut findings);
+        self.audit.found(&self.policy, Direction::Response, &findings);
+        edits.0.extend(masked.map_err(Reason::Content)?.0);
+        Ok(())
+    }
+
     fn replace_response(&mut self, reason: Reason, status: Option<u32>) -> Step {
         self.close();
         self.audit.refused(&self.policy, Direction::Response, &Denial::because(reason));
         let status = status.unwrap_or_else(|| reason.status(Direction::Response));
-        Step::Reply(LocalReply::with_status(reason, status, &self.policy, &[], &self.audit.request_id))
+        Step::Reply(LocalReply::with_status(
+            reason,
+            status,
+            &self.policy,
+            &[],
+            &self.audit.request_id,
+            self.grpc,
+        ))
     }
 }
 

@@ -1,6 +1,7 @@
 //! What the host must do now.
 
 use crate::decision::{Direction, Reason};
+use crate::mask::MaskError;
 use crate::policy::Policy;
 use crate::policy::id::RuleId;
 use serde::Serialize;
@@ -44,8 +45,11 @@ pub struct LocalReply {
     pub status: u32,
     /// Headers, lower case.
     pub headers: Vec<(&'static str, String)>,
-    /// Body.
+    /// Body; of a gRPC answer the message, not yet percent-encoded.
     pub body: Vec<u8>,
+    /// The client speaks gRPC: the answer is trailers-only (gRPC over HTTP/2, "Responses") with this `grpc-status`, and
+    /// `status` is what it would have been without gRPC.
+    pub grpc_status: Option<u32>,
 }
 
 /// RFC 9457. It says which rule decided and which request it was, and nothing about the inside of the policy.
@@ -72,8 +76,9 @@ impl LocalReply {
         policy: &Policy,
         rules: &[RuleId],
         request_id: &str,
+        grpc: bool,
     ) -> Self {
-        Self::with_status(reason, reason.status(direction), policy, rules, request_id)
+        Self::with_status(reason, reason.status(direction), policy, rules, request_id, grpc)
     }
 
     pub(crate) fn with_status(
@@ -82,6 +87,7 @@ impl LocalReply {
         policy: &Policy,
         rules: &[RuleId],
         request_id: &str,
+        grpc: bool,
     ) -> Self {
         let rule = match (reason, rules.first()) {
             (Reason::Rule, Some(&rule)) => Some(policy.rule_name(rule)),
@@ -92,6 +98,9 @@ impl LocalReply {
             .first()
             .and_then(|rule| policy.model().rules.get(rule.index()))
             .and_then(|rule| rule.message.as_deref());
+        if grpc {
+            return LocalReply::grpc(reason, status, rule, message, request_id);
+        }
         let problem = Problem {
             kind: "about:blank",
             title: title(status),
@@ -109,7 +118,46 @@ impl LocalReply {
             headers.push(("www-authenticate", cause.www_authenticate().to_owned()));
         }
         // A struct of strings and a number always has a JSON form.
-        LocalReply { status, headers, body: serde_json::to_vec(&problem).unwrap_or_default() }
+        let body = serde_json::to_vec(&problem).unwrap_or_default();
+        LocalReply { status, headers, body, grpc_status: None }
+    }
+
+    /// The same for a client that reads neither bodies nor HTTP statuses.
+    fn grpc(
+        reason: Reason,
+        status: u32,
+        rule: Option<&str>,
+        message: Option<&str>,
+        request_id: &str,
+    ) -> Self {
+        let mut text = detail(reason).to_owned();
+        for more in [rule, message].into_iter().flatten() {
+            text.push_str(": ");
+            text.push_str(more);
+        }
+        let mut headers = vec![("x-veilwire-request-id", request_id.to_owned())];
+        if reason == Reason::Content(MaskError::Compressed) {
+            headers.push(("grpc-accept-encoding", "identity".to_owned()));
+        }
+        let grpc_status = Some(grpc_status(reason, status));
+        LocalReply { status, headers, body: text.into_bytes(), grpc_status }
+    }
+}
+
+/// The one table of gRPC statuses (gRPC core, "Status codes and their use"). `UNAVAILABLE` invites to try again, so it is
+/// only said where that may help.
+fn grpc_status(reason: Reason, status: u32) -> u32 {
+    match (reason, status) {
+        // UNIMPLEMENTED, as gRPC wants it for a compression that is not supported.
+        (Reason::Content(MaskError::Compressed), _) | (_, 415) => 12,
+        (_, 400) => 3,  // INVALID_ARGUMENT
+        (_, 401) => 16, // UNAUTHENTICATED
+        (_, 403) => 7,  // PERMISSION_DENIED
+        (_, 413) => 8,  // RESOURCE_EXHAUSTED
+        (_, 502) => 13, // INTERNAL
+        (_, 503) => 14, // UNAVAILABLE
+        (_, 504) => 4,  // DEADLINE_EXCEEDED
+        _ => 2,         // UNKNOWN
     }
 }
 
@@ -136,6 +184,7 @@ fn detail(reason: Reason) -> &'static str {
         Reason::Unauthenticated(_) => "a valid bearer token is required",
         Reason::Rule => "a rule forbids this request",
         Reason::Default => "no rule allows this request",
+        Reason::PathFinding => "the path holds something that must not be sent",
         Reason::RouteMismatch => "the request would be routed elsewhere than decided",
         Reason::ApprovalDenied => "the approval was refused",
         Reason::ApprovalUnavailable => "no approval was given in time",

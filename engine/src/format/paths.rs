@@ -68,9 +68,12 @@ impl Paths {
     /// Most states. Patterns with several `..` multiply; a policy that needs more is refused.
     pub(crate) const MAX_STATES: usize = 4096;
 
-    /// Compiles patterns; their numbers are their places in the slice.
-    pub(crate) fn new(patterns: &[&[PathStep]]) -> Result<Paths, TooManyStates> {
-        let mut names = BTreeSet::new();
+    /// Compiles patterns; their numbers are their places in the slice. The names of `more` are known too.
+    pub(crate) fn new<'n>(
+        patterns: &[&'n [PathStep]],
+        more: impl IntoIterator<Item = &'n str>,
+    ) -> Result<Paths, TooManyStates> {
+        let mut names: BTreeSet<_> = more.into_iter().map(|name| (name.len(), name.as_bytes())).collect();
         for step in patterns.iter().copied().flatten() {
             if let PathStep::Key(name) = step {
                 names.insert((name.len(), name.as_bytes()));
@@ -199,7 +202,7 @@ mod tests {
     fn ends(patterns: &[&str], place: &[&str]) -> Vec<usize> {
         let patterns: Vec<PathPattern> = patterns.iter().map(|text| text.parse().unwrap()).collect();
         let steps: Vec<&[PathStep]> = patterns.iter().map(PathPattern::steps).collect();
-        let paths = Paths::new(&steps).unwrap();
+        let paths = Paths::new(&steps, []).unwrap();
         let end = place.iter().fold(StateId::ROOT, |state, step| match *step {
             "[]" => paths.element(state),
             name => paths.member(state, paths.name(name.as_bytes())),
@@ -227,20 +230,20 @@ mod tests {
     #[test]
     fn names_are_found_by_all_their_bytes() {
         let pattern: PathPattern = "$.a.ab.abc.abd.b.x_y".parse().unwrap();
-        let paths = Paths::new(&[pattern.steps()]).unwrap();
+        let paths = Paths::new(&[pattern.steps()], []).unwrap();
         for name in ["a", "ab", "abc", "abd", "b", "x_y"] {
             assert_eq!(paths.text(paths.name(name.as_bytes())), Some(name.as_bytes()));
         }
         for other in ["", "c", "ac", "abcd", "abe", "A", "x_z"] {
             assert_eq!(paths.name(other.as_bytes()), NameId::OTHER, "{other}");
         }
-        assert_eq!(Paths::new(&[]).unwrap().name(b""), NameId::OTHER);
+        assert_eq!(Paths::new(&[], []).unwrap().name(b""), NameId::OTHER);
     }
 
     #[test]
     fn an_explosion_of_states_is_refused() {
         let deep = format!("$..a{}", ".*".repeat(20));
         let pattern: PathPattern = deep.parse().unwrap();
-        assert_eq!(Paths::new(&[pattern.steps()]).err(), Some(TooManyStates));
+        assert_eq!(Paths::new(&[pattern.steps()], []).err(), Some(TooManyStates));
     }
 }

@@ -16,9 +16,12 @@ use crate::format::paths::StateId;
 pub(crate) struct JsonBody {
     walker: Walker,
     document: Document,
-    /// The scalar at the top level would be masked if it ended now.
+    /// The scalar at the top level would be masked if it ended now, or is too long to ask.
     hidden: bool,
 }
+
+/// Longest scalar that stands for itself where the end of a body is not known, in bytes.
+const MAX_STAND_IN: usize = 256;
 
 impl JsonBody {
     pub(crate) fn new(plan: &MaskPlan) -> JsonBody {
@@ -43,7 +46,8 @@ impl Framer for JsonBody {
         self.walker.run(chunk, plan.paths(), &mut writer).map_err(refusal)?;
         let Document { scalar, unit, .. } = &mut self.document;
         if self.walker.may_end() && scalar.waits() {
-            self.hidden = scalar.is_finding(unit, &sink);
+            // Asked and written back after every write, so it must stay small.
+            self.hidden = scalar.raw().len() > MAX_STAND_IN || scalar.is_finding(unit, &sink);
         }
         Ok(())
     }

@@ -5,9 +5,11 @@
 //! in an event of its own, before the closing one. So events keep their order, and no text changes its channel.
 
 use super::MaskError;
+use super::document::Layer;
 use super::nested::Nested;
 use super::plan::{ChannelId, ChannelPlan, MAX_KEYS, MaskPlan};
 use super::text::{Location, Sink, TextUnit};
+use crate::format::json::Block;
 use crate::format::paths::StateId;
 
 /// The values that name an instance of a channel.
@@ -84,7 +86,7 @@ impl Instance {
     pub(crate) fn new(channel: ChannelId, keys: InstanceKeys, plan: &MaskPlan) -> Instance {
         let nested = plan.channel(channel).is_some_and(|channel| channel.nested);
         let body = if nested {
-            Body::Document(Box::new(Nested::new(plan.json_depth())))
+            Body::Document(Box::new(Nested::new(Layer::Json, plan.json_depth())))
         } else {
             Body::Text(TextUnit::default())
         };
@@ -131,10 +133,12 @@ impl Instance {
         self.begun = true;
     }
 
-    fn write_run(&mut self, run: &[u8], sink: &mut Sink<'_>) -> Result<(), MaskError> {
+    fn write_block(&mut self, block: &Block<'_>, sink: &mut Sink<'_>) -> Result<(), MaskError> {
         self.with(sink, |body, sink, at| match body {
-            Body::Text(unit) => unit.literal(run, sink, at),
-            Body::Document(nested) => nested.literal(run, sink, at),
+            Body::Text(unit) => unit.block(block, sink, at),
+            Body::Document(nested) => block.pieces().try_for_each(|(raw, text)| {
+                if raw == text { nested.literal(text, sink, at) } else { nested.cell(raw, text, sink, at) }
+            }),
         })
     }
 
@@ -209,13 +213,13 @@ impl Flow<'_> {
         Ok(())
     }
 
-    pub(crate) fn write_run(
+    pub(crate) fn write_block(
         &mut self,
         number: usize,
-        run: &[u8],
+        block: &Block<'_>,
         sink: &mut Sink<'_>,
     ) -> Result<(), MaskError> {
-        self.instance(number)?.0.write_run(run, sink)
+        self.instance(number)?.0.write_block(block, sink)
     }
 
     pub(crate) fn write(

@@ -10,21 +10,20 @@ use super::nested::Nested;
 use super::plan::Actions;
 use super::scalar::HeldScalar;
 use super::text::{Location, Sink, TextUnit};
-use crate::format::json::{NameId, Place, Scalar, ScalarPart, Visit};
+use crate::format::json::{Block, NameId, Place, Plain, Scalar, ScalarPart, Visit};
 
 /// What is kept of a document between two calls.
 #[derive(Default)]
 pub(crate) struct Document {
-    /// The document is the text of a string: quotes are escaped, and only fields matter.
-    inner: bool,
-    /// The string is a value of a form.
-    form: bool,
+    layer: Layer,
     pub(crate) unit: TextUnit,
     pub(crate) scalar: HeldScalar,
     pub(crate) keys: Keys,
     string: Text,
     /// Depth of the value that is dropped: something stands in its place.
     drop: Option<usize>,
+    /// The last value was dropped, and nothing but blanks came since.
+    dropped: bool,
     /// Depth of the value that is not touched.
     skip: Option<usize>,
     nested: Option<Box<Nested>>,
@@ -32,6 +31,20 @@ pub(crate) struct Document {
     /// Fragments and channel signatures met so far.
     fragments: usize,
     signatures: usize,
+}
+
+/// How a document is written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Layer {
+    /// As a body or a part of one.
+    #[default]
+    Body,
+    /// In a JSON string: quotes are escaped.
+    Json,
+    /// In a value of a form: quotes are percent-encoded.
+    Form,
+    /// In a string without escapes.
+    Plain,
 }
 
 /// What the string that is being read is.
@@ -74,13 +87,12 @@ pub(crate) struct Writer<'w, 's> {
     pub(crate) flow: Flow<'w>,
 }
 
-impl Document {
-    pub(crate) fn inner() -> Document {
-        Document { inner: true, ..Document::default() }
-    }
+/// With less room even a short number may have to be refused, so nothing is passed over.
+const LEAST_ROOM: usize = 1024;
 
-    pub(crate) fn in_form() -> Document {
-        Document { form: true, ..Document::inner() }
+impl Document {
+    pub(crate) fn new(layer: Layer) -> Document {
+        Document { layer, ..Document::default() }
     }
 
     /// Goes back to the start of a new document; keeps the memory.
@@ -90,6 +102,7 @@ impl Document {
         self.keys.reset();
         self.string = Text::None;
         self.drop = None;
+        self.dropped = false;
         self.skip = None;
         self.signed.clear();
         self.fragments = 0;
@@ -101,9 +114,9 @@ impl Document {
         self.string
     }
 
-    /// Is the walk inside a value that is dropped?
+    /// May what comes belong to a value that is dropped, if it is no JSON?
     pub(crate) fn is_dropping(&self) -> bool {
-        self.drop.is_some()
+        self.drop.is_some() || self.dropped
     }
 
     /// Is anything read still to be written?
@@ -117,12 +130,17 @@ impl Document {
         self.unit.held() + self.scalar.held() + self.keys.held() + nested
     }
 
+    /// Is it the text of a string? Then only fields matter.
+    fn is_inner(&self) -> bool {
+        self.layer != Layer::Body
+    }
+
     /// A quote of this layer.
     pub(crate) fn quote(&self) -> &'static [u8] {
-        match (self.inner, self.form) {
-            (false, _) => b"\"",
-            (true, false) => b"\\\"",
-            (true, true) => b"%22",
+        match self.layer {
+            Layer::Body | Layer::Plain => b"\"",
+            Layer::Json => b"\\\"",
+            Layer::Form => b"%22",
         }
     }
 }
@@ -157,7 +175,7 @@ impl<'w> Writer<'w, '_> {
             self.document.drop = Some(place.frames.len());
             return self.note(before, actions);
         }
-        if self.document.inner || self.document.skip.is_some() {
+        if self.document.is_inner() || self.document.skip.is_some() {
             return Ok(());
         }
         if actions.null || (actions.once && self.flow.is_copy()) {
@@ -174,6 +192,7 @@ impl<'w> Writer<'w, '_> {
         let depth = Some(place.frames.len());
         if self.document.drop == depth {
             self.document.drop = None;
+            self.document.dropped = true;
         } else if self.document.skip == depth {
             self.document.skip = None;
         }
@@ -212,7 +231,7 @@ impl<'w> Writer<'w, '_> {
 
     /// What becomes of the string that begins here, and is neither dropped nor skipped.
     fn choose(&mut self, place: Place<'_>, actions: &Actions) -> Result<Text, MaskError> {
-        if self.document.inner {
+        if self.document.is_inner() {
             return Ok(Text::Own);
         }
         if let Some(pair) = actions.signature {
@@ -231,7 +250,7 @@ impl<'w> Writer<'w, '_> {
             let nested = self
                 .document
                 .nested
-                .get_or_insert_with(|| Box::new(Nested::new(self.sink.plan.json_depth())));
+                .get_or_insert_with(|| Box::new(Nested::new(Layer::Json, self.sink.plan.json_depth())));
             nested.start(place.state);
             return Ok(Text::Nested);
         }
@@ -275,8 +294,9 @@ impl Visit for Writer<'_, '_> {
         if self.document.drop.is_some() {
             return Ok(());
         }
-        let Document { inner, scalar, .. } = &mut *self.document;
-        if *inner && scalar.has_ended() {
+        let inner = self.document.is_inner();
+        let scalar = &mut self.document.scalar;
+        if inner && scalar.has_ended() {
             return scalar.push(text, raw, self.sink);
         }
         let Some(behind) = scalar.behind() else {
@@ -288,6 +308,7 @@ impl Visit for Writer<'_, '_> {
     }
 
     fn mark(&mut self, raw: &[u8]) -> Result<(), MaskError> {
+        self.document.dropped = false;
         if self.document.drop.is_none() {
             self.settle();
             self.raw(raw);
@@ -301,7 +322,7 @@ impl Visit for Writer<'_, '_> {
             return Ok(());
         }
         let plan = self.sink.plan;
-        if let (false, Some(actions)) = (self.document.inner, plan.actions(place.state)) {
+        if let (false, Some(actions)) = (self.document.is_inner(), plan.actions(place.state)) {
             self.document.signed.resize(plan.signed(), SignedState::default());
             for &pair in &actions.signed_here {
                 if let Some(state) = self.document.signed.get_mut(pair) {
@@ -314,6 +335,7 @@ impl Visit for Writer<'_, '_> {
     }
 
     fn leave(&mut self, place: Place<'_>, raw: &[u8]) -> Result<(), MaskError> {
+        self.document.dropped = false;
         self.document.keys.leave(place.frames.len());
         if self.document.drop.is_none() {
             self.settle();
@@ -382,7 +404,7 @@ impl Visit for Writer<'_, '_> {
             },
             Text::Fragment(number) => {
                 let before = self.sink.replaced;
-                self.flow.write_run(number, run, self.sink)?;
+                self.flow.write_block(number, &Block::literal(run), self.sink)?;
                 self.note_at(before, place)
             }
             Text::Key => {
@@ -395,6 +417,53 @@ impl Visit for Writer<'_, '_> {
 
     fn cell(&mut self, place: Place<'_>, raw: &[u8], text: &[u8]) -> Result<(), MaskError> {
         self.write_text(place, raw, text)
+    }
+
+    fn block(&mut self, place: Place<'_>, block: Block<'_>) -> Result<(), MaskError> {
+        let before = self.sink.replaced;
+        match self.document.string {
+            Text::Own => {
+                let at = self.location(place);
+                self.document.unit.block(&block, self.sink, at)?;
+            }
+            Text::Fragment(number) => self.flow.write_block(number, &block, self.sink)?,
+            _ => {
+                return block.pieces().try_for_each(|(raw, text)| {
+                    if raw == text { self.text(place, text) } else { self.cell(place, raw, text) }
+                });
+            }
+        }
+        self.note_at(before, place)
+    }
+
+    fn may_glide(&self) -> bool {
+        let Document { drop, scalar, .. } = &*self.document;
+        !self.document.is_inner() && drop.is_none() && !scalar.waits() && self.sink.room >= LEAST_ROOM
+    }
+
+    fn plain(&mut self, place: Place<'_>, token: Plain<'_>) -> bool {
+        let plan = self.sink.plan;
+        let Document { skip, keys, signed, .. } = &*self.document;
+        let actions = plan.actions(place.state);
+        let acts = || actions.is_some_and(|actions| actions.writes);
+        let skips = || actions.is_some_and(|actions| actions.skip);
+        let clear = |text| plan.set().filter().is_clear(text);
+        match token {
+            Plain::Enter => !acts() && (skip.is_some() || !skips()) && signed.len() == plan.signed(),
+            Plain::Leave => *skip != Some(place.frames.len()) && !keys.remembers(),
+            Plain::Key(name, text) => {
+                skip.is_some() || plan.is_clean(name) || (keys.may_pass(text) && clear(text))
+            }
+            Plain::String(text) | Plain::Number(text) => {
+                !acts() && (skip.is_some() || skips() || clear(text))
+            }
+            Plain::Literal => !acts(),
+        }
+    }
+
+    fn through(&mut self, raw: &[u8]) -> Result<(), MaskError> {
+        self.raw(raw);
+        Ok(())
     }
 
     fn string_end(&mut self, place: Place<'_>, raw: &[u8]) -> Result<(), MaskError> {

@@ -7,6 +7,7 @@
 //! A `%` without two hexadecimal digits stands for itself, as readers of forms have it. Only one layer is decoded.
 
 use super::MaskError;
+use super::document::Layer;
 use super::framer::{Framer, Run};
 use super::nested::Nested;
 use super::plan::MaskPlan;
@@ -14,8 +15,10 @@ use super::text::{Location, Sink, TextUnit};
 use crate::format::json::Frame;
 use crate::format::paths::StateId;
 
-/// A form.
+/// A form, or the query of a URL.
 pub(crate) struct FormBody {
+    /// What findings call it.
+    root: &'static str,
     part: Part,
     /// `%` and the digit behind it, if they are all that came of an escape.
     escape: Vec<u8>,
@@ -33,13 +36,14 @@ enum Part {
 }
 
 impl FormBody {
-    pub(crate) fn new(plan: &MaskPlan) -> FormBody {
+    pub(crate) fn new(root: &'static str, plan: &MaskPlan) -> FormBody {
         FormBody {
+            root,
             part: Part::Name,
             escape: Vec::new(),
             unit: TextUnit::default(),
             name: Name::default(),
-            value: Box::new(Nested::in_form(plan.json_depth())),
+            value: Box::new(Nested::new(Layer::Form, plan.json_depth())),
         }
     }
 
@@ -94,11 +98,12 @@ impl FormBody {
 
     /// Text of the current part: a run in which every byte stands for itself, or one byte.
     fn text(&mut self, raw: &[u8], text: &[u8], sink: &mut Sink<'_>) -> Result<(), MaskError> {
+        let names = self.names();
         let outer = &self.name.frames;
-        let at = Location { root: "form", outer, inner: &[] };
+        let at = Location { root: self.root, outer, inner: &[] };
         match self.part {
-            Part::Name if raw == text => self.unit.literal(raw, sink, NAMES)?,
-            Part::Name => self.unit.cell(raw, text, sink, NAMES)?,
+            Part::Name if raw == text => self.unit.literal(raw, sink, names)?,
+            Part::Name => self.unit.cell(raw, text, sink, names)?,
             Part::Value if raw == text => self.value.literal(raw, sink, at)?,
             Part::Value => self.value.cell(raw, text, sink, at)?,
             Part::Dropped => {}
@@ -114,10 +119,11 @@ impl FormBody {
         if !self.escape.is_empty() {
             self.give_up(sink)?;
         }
+        let names = self.names();
         match self.part {
-            Part::Name => self.unit.finish(sink, NAMES)?,
+            Part::Name => self.unit.finish(sink, names)?,
             Part::Value => {
-                let at = Location { root: "form", outer: &self.name.frames, inner: &[] };
+                let at = Location { root: self.root, outer: &self.name.frames, inner: &[] };
                 self.value.finish(sink, at)?;
             }
             Part::Dropped => {}
@@ -128,11 +134,15 @@ impl FormBody {
         Ok(())
     }
 
+    fn names(&self) -> Location<'static> {
+        Location { root: self.root, outer: &[], inner: &[] }
+    }
+
     /// A name ended in `=`.
     fn begin_value(&mut self, sink: &mut Sink<'_>) {
         let plan = sink.plan;
         self.name.end(plan);
-        let at = Location { root: "form", outer: &self.name.frames, inner: &[] };
+        let at = Location { root: self.root, outer: &self.name.frames, inner: &[] };
         if let Some(field) = plan.actions(self.name.state).and_then(|actions| actions.field.as_ref()) {
             sink.replace_field(field, at);
             self.part = Part::Dropped;
@@ -142,8 +152,6 @@ impl FormBody {
         }
     }
 }
-
-const NAMES: Location<'static> = Location { root: "form", outer: &[], inner: &[] };
 
 impl Framer for FormBody {
     fn write(&mut self, chunk: &[u8], run: &mut Run<'_>) -> Result<(), MaskError> {

@@ -10,6 +10,7 @@ use super::form::FormBody;
 use super::lines::ObjectStream;
 use super::plain::{Sniffed, TextBody};
 use super::plan::MaskPlan;
+use super::protobuf::{GrpcStream, ProtobufBody};
 use super::stream::EventStream;
 use crate::format::Format;
 
@@ -50,7 +51,9 @@ pub(super) fn framer(format: Format, plan: &MaskPlan) -> Box<dyn Framer> {
         Format::Json => Box::new(ObjectStream::new(plan, plan.expects_lines())),
         Format::Lines => Box::new(ObjectStream::new(plan, true)),
         Format::Sse => Box::new(EventStream::new(plan)),
-        Format::Form => Box::new(Sniffed::new(Box::new(FormBody::new(plan)))),
+        Format::Form => Box::new(Sniffed::new(Box::new(FormBody::new("form", plan)))),
         Format::Text => Box::new(Sniffed::new(Box::new(TextBody::default()))),
+        Format::Protobuf => Box::new(ProtobufBody::new(plan)),
+        Format::Grpc => Box::new(GrpcStream::new(plan)),
     }
 }

@@ -149,18 +149,17 @@ impl Instances {
 
 impl FrameDocument {
     pub(crate) fn new(plan: &MaskPlan) -> FrameDocument {
-        let walker = || Walker::new(StateId::ROOT, plan.json_depth(), Follow::Nothing);
-        FrameDocument {
-            scout: walker(),
-            walker: walker(),
-            document: Document::default(),
-            root: StateId::ROOT,
-        }
+        FrameDocument::at(StateId::ROOT, plan.json_depth())
     }
 
-    /// Documents are at a place with this state: paths go on inside them.
-    pub(crate) fn set_root(&mut self, root: StateId) {
-        self.root = root;
+    /// For documents that are elements of one array: paths go on inside them.
+    pub(crate) fn of_elements(plan: &MaskPlan) -> FrameDocument {
+        FrameDocument::at(plan.paths().element(StateId::ROOT), plan.json_depth().saturating_sub(1))
+    }
+
+    fn at(root: StateId, depth: usize) -> FrameDocument {
+        let walker = || Walker::new(root, depth, Follow::Nothing);
+        FrameDocument { scout: walker(), walker: walker(), document: Document::default(), root }
     }
 
     /// Bytes of text and state that are held.

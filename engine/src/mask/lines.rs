@@ -1,7 +1,7 @@
 //! Objects as the frames of a delta stream: one a line (NDJSON), or the elements of one array.
 //!
 //! An object is held until it is complete, and leaves in the write that completes it, as in [`frames`](super::frames). What stands
-//! between objects is written at once. A single document that is no array is a [`JsonBody`], as is a first object that is
+//! between objects is written at once, and so are elements that are no objects: no fragment can be in them. A single document that is no array is a [`JsonBody`], as is a first object that is
 //! too large to be held: nothing may follow it then, so that no text of it could go on elsewhere. An array is complete, so
 //! its end closes every channel; lines that just stop are a cut, and text that still waits is dropped.
 
@@ -16,7 +16,7 @@ use super::plan::MaskPlan;
 use super::survey::Survey;
 use super::text::Sink;
 use crate::format::json::is_blank;
-use crate::format::objects::ObjectFinder;
+use crate::format::objects::ValueFinder;
 
 /// A body of one or more objects.
 pub(crate) struct ObjectStream {
@@ -25,7 +25,7 @@ pub(crate) struct ObjectStream {
     state: State,
     /// The one document, if there is but one; until that is known, what stands before it.
     sole: JsonBody,
-    finder: ObjectFinder,
+    finder: ValueFinder,
     /// The object that is not complete.
     object: Vec<u8>,
     long: Option<LongDocument>,
@@ -42,6 +42,8 @@ enum State {
     First,
     /// In an object.
     Object,
+    /// In an element that is no object.
+    Other,
     /// After a line; its end was seen.
     Line(bool),
     /// Before an element; none came before it.
@@ -67,7 +69,7 @@ impl ObjectStream {
             lines,
             state: State::Start,
             sole: JsonBody::new(plan),
-            finder: ObjectFinder::default(),
+            finder: ValueFinder::default(),
             object: Vec::new(),
             long: None,
             writer: ObjectWriter { document: FrameDocument::new(plan), before: b"", after: b"\n" },
@@ -77,14 +79,15 @@ impl ObjectStream {
 
     /// Takes the next byte or, of an object, more; returns how many were taken.
     fn take(&mut self, rest: &[u8], byte: u8, run: &mut Run<'_>) -> Result<usize, MaskError> {
-        if matches!(self.state, State::First | State::Object) {
-            return self.take_object(rest, run);
+        match self.state {
+            State::First | State::Object => return self.take_object(rest, run),
+            State::Other => return self.take_other(rest, run),
+            _ => {}
         }
         let mut out = true;
         self.state = match (self.state, byte) {
             (State::Start, b'[') if !self.sole.is_in_mark() => {
-                let root = run.plan.paths().element(crate::format::paths::StateId::ROOT);
-                self.writer.document.set_root(root);
+                self.writer.document = FrameDocument::of_elements(run.plan);
                 self.writer.after = b",";
                 State::Before(true)
             }
@@ -99,6 +102,11 @@ impl ObjectStream {
             (State::Line(ended), _) if is_blank(byte) => State::Line(ended || matches!(byte, b'\n' | b'\r')),
             (State::Before(_) | State::After | State::Closed, _) if is_blank(byte) => self.state,
             (State::Before(true), b']') => State::Closed,
+            (State::Before(_), _) if !matches!(byte, b',' | b'}' | b']') => {
+                self.writer.document.begin();
+                out = false;
+                State::Other
+            }
             (State::After, b',') => State::Before(false),
             (State::After, b']') => {
                 self.close_array(run)?;
@@ -143,15 +151,7 @@ impl ObjectStream {
                 let head = room.saturating_sub(self.object.len());
                 let (head, after) = part.split_at_checked(head).unwrap_or((part, &[]));
                 self.object.extend_from_slice(head);
-                let start = run.out.len();
-                if let Err(error) = self.begin_long(run) {
-                    // The client has whole objects only, so that an error can follow in one of its own.
-                    run.out.truncate(start);
-                    return Err(error);
-                }
-                if let Some(long) = &mut self.long {
-                    long.write(after, &mut self.writer.document, &mut self.instances, run)?;
-                }
+                self.begin_long(after, run)?;
                 if ended {
                     self.end_long(run)?;
                 }
@@ -171,8 +171,32 @@ impl ObjectStream {
         Ok(taken)
     }
 
+    /// A part of an element that is no object.
+    fn take_other(&mut self, rest: &[u8], run: &mut Run<'_>) -> Result<usize, MaskError> {
+        let (taken, ended) = self.finder.next(rest);
+        let part = rest.get(..taken).unwrap_or_default();
+        let mut sink = Sink::new(run.plan, run.out, run.findings, self.instances.room(run.plan));
+        self.writer.document.write_part(part, &mut Flow::None, &mut sink)?;
+        if ended {
+            self.writer.document.finish(&mut Flow::None, &mut sink)?;
+            self.state = State::After;
+        }
+        Ok(taken)
+    }
+
     /// The object is too large: goes on without holding it.
-    fn begin_long(&mut self, run: &mut Run<'_>) -> Result<(), MaskError> {
+    fn begin_long(&mut self, after: &[u8], run: &mut Run<'_>) -> Result<(), MaskError> {
+        let start = run.out.len();
+        let begun = self.write_head(run);
+        if begun.is_err() {
+            // All of the head or nothing, so that an error of our own can follow.
+            run.out.truncate(start);
+        }
+        let long = self.long.insert(begun?);
+        long.write(after, &mut self.writer.document, &mut self.instances, run)
+    }
+
+    fn write_head(&mut self, run: &mut Run<'_>) -> Result<LongDocument, MaskError> {
         let head = std::mem::take(&mut self.object);
         self.instances.begin_event();
         self.writer.document.begin_survey();
@@ -182,17 +206,18 @@ impl ObjectStream {
         let room = self.instances.room(run.plan);
         let mut sink = Sink::new(run.plan, run.out, run.findings, room);
         self.writer.document.write_part(&head, &mut self.instances.flow(), &mut sink)?;
-        self.long = Some(long);
-        Ok(())
+        Ok(long)
     }
 
+    /// INVARIANT: if it fails the object stays open, and no error of our own may follow.
     fn end_long(&mut self, run: &mut Run<'_>) -> Result<(), MaskError> {
-        self.long = None;
         self.writer.document.end_survey(&mut self.instances.survey, run.plan)?;
         let room = self.instances.room(run.plan);
         let mut sink = Sink::new(run.plan, run.out, run.findings, room);
         self.writer.document.finish(&mut self.instances.flow(), &mut sink)?;
-        LongDocument::close(&mut self.instances, run.plan)
+        LongDocument::close(&mut self.instances, run.plan)?;
+        self.long = None;
+        Ok(())
     }
 
     /// The end of the array: what waits goes out in further elements.

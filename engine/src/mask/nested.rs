@@ -6,7 +6,7 @@
 
 use super::MaskError;
 use super::channel::Flow;
-use super::document::{Document, Text, Writer};
+use super::document::{Document, Layer, Text, Writer};
 use super::text::{Location, Sink, TextUnit};
 use crate::format::json::{Follow, Stop, Walker, is_blank};
 use crate::format::paths::StateId;
@@ -35,14 +35,9 @@ enum Left<'i> {
 }
 
 impl Nested {
-    pub(crate) fn new(depth: usize) -> Nested {
+    pub(crate) fn new(layer: Layer, depth: usize) -> Nested {
         let walker = Walker::new(StateId::ROOT, depth, Follow::Containers);
-        Nested { walker, document: Document::inner(), phase: Phase::Blank }
-    }
-
-    /// In a value of a form.
-    pub(crate) fn in_form(depth: usize) -> Nested {
-        Nested { document: Document::in_form(), ..Nested::new(depth) }
+        Nested { walker, document: Document::new(layer), phase: Phase::Blank }
     }
 
     /// A new string at a place with this state: paths go on inside it.
@@ -200,7 +195,8 @@ impl Nested {
     /// It is not JSON: what was begun goes on as text.
     fn give_up(&mut self, sink: &mut Sink<'_>, base: Location<'_>) -> Result<(), MaskError> {
         let Nested { walker, document, phase } = self;
-        // SECURITY: a masked value that is no JSON has no end that could be known, so nothing after it is written.
+        // SECURITY: a masked value that is no JSON has no end that could be known, so nothing after it is written. It may
+        // begin like JSON: a number, a string with a quote inside.
         if document.is_dropping() {
             *phase = Phase::Drop;
             return Ok(());

@@ -1,10 +1,12 @@
-//! What to do where: the masks of a policy and the data of a content, compiled for one direction.
+//! What to do where: the masks of a policy and the data of a content, compiled for one place of an exchange.
 
 mod channels;
 mod replace;
+mod schema;
 
 pub(crate) use channels::{ChannelId, ChannelPlan, CloserPlan, KeyUse, MAX_ARRAYS, MAX_KEYS};
 pub(crate) use replace::Replacements;
+pub(crate) use schema::{Kind, MAX_ID, MessageId, SchemaPlan};
 
 use super::detector::{DetectorBits, DetectorSet};
 use super::finding::{Findings, What};
@@ -13,7 +15,7 @@ use crate::decision::Direction;
 use crate::format::Format;
 use crate::format::paths::{NameId, Paths, StateId};
 use crate::policy::id::MaskId;
-use crate::policy::model::{Content, Detector, Limits, Mask, Tag, Thinking};
+use crate::policy::model::{Content, Detector, Field, Limits, Mask, Tag, Thinking};
 use crate::policy::path::PathStep;
 use channels::Channels;
 use std::sync::Arc;
@@ -22,7 +24,7 @@ use std::sync::Arc;
 #[derive(Debug)]
 pub struct MaskPlan {
     set: Arc<DetectorSet>,
-    /// Detectors that run: those of all masks that scan this direction.
+    /// Detectors that run: those of all masks that scan this place.
     active: DetectorBits,
     masks: Vec<(MaskId, DetectorBits)>,
     replacements: Replacements,
@@ -33,14 +35,70 @@ pub struct MaskPlan {
     clean: Vec<bool>,
     signed: usize,
     channels: Channels,
+    schema: Option<SchemaPlan>,
     thinking: Thinking,
     state_limit: usize,
+    message_limit: usize,
     json_depth: usize,
     inflate_ratio: u32,
     done: Vec<Vec<u8>>,
     error_event: Vec<u8>,
     lines: bool,
     idle: bool,
+}
+
+/// A part of an exchange that masks look at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Place {
+    /// The body of a request.
+    RequestBody,
+    /// The body of a response.
+    ResponseBody,
+    /// The path of a request.
+    Path,
+    /// The query of a request.
+    Query,
+    /// The headers of requests and responses.
+    Headers,
+}
+
+impl From<Direction> for Place {
+    /// The body of this direction.
+    fn from(direction: Direction) -> Place {
+        match direction {
+            Direction::Request => Place::RequestBody,
+            Direction::Response => Place::ResponseBody,
+        }
+    }
+}
+
+impl Place {
+    /// Every place.
+    pub(crate) const ALL: [Place; 5] =
+        [Place::RequestBody, Place::ResponseBody, Place::Path, Place::Query, Place::Headers];
+
+    fn is_scanned(self, mask: &Mask) -> bool {
+        match self {
+            Place::RequestBody => mask.request_body,
+            Place::ResponseBody => mask.response_body,
+            Place::Path => mask.head.path,
+            Place::Query => mask.head.query,
+            Place::Headers => mask.head.headers,
+        }
+    }
+
+    fn fields(self, mask: &Mask) -> &[Field] {
+        match self {
+            Place::RequestBody | Place::ResponseBody => &mask.fields,
+            Place::Path => &[],
+            Place::Query => &mask.head.query_fields,
+            Place::Headers => &mask.head.header_fields,
+        }
+    }
+
+    pub(crate) fn is_body(self) -> bool {
+        matches!(self, Place::RequestBody | Place::ResponseBody)
+    }
 }
 
 /// Why masks cannot be carried out.
@@ -68,6 +126,9 @@ pub enum InvalidPlan {
     /// A template of a channel is not an event, or names a key that the channel has not.
     #[error("a tail template is malformed")]
     Template,
+    /// A schema names a message that it has not, or a field number twice.
+    #[error("a protobuf schema is inconsistent")]
+    Schema,
 }
 
 /// What happens at a place of a document.
@@ -97,6 +158,10 @@ pub(crate) struct Actions {
     pub(crate) key: Option<usize>,
     /// Closers that look here: their numbers among all closers.
     pub(crate) closers: Vec<usize>,
+    /// More becomes of a value here than that it is scanned or skipped.
+    pub(crate) writes: bool,
+    /// A survey looks here.
+    pub(crate) surveys: bool,
     /// Channels whose condition looks here.
     pub(crate) whens: Vec<ChannelId>,
 }
@@ -111,7 +176,7 @@ pub(crate) struct FieldPlan {
 /// What a pattern of the paths stands for.
 #[derive(Clone, Copy, Debug)]
 enum Marker<'p> {
-    Field(MaskId, &'p crate::policy::model::Field),
+    Field(MaskId, &'p Field),
     Null,
     Once,
     Skip,
@@ -127,7 +192,7 @@ enum Marker<'p> {
 }
 
 impl MaskPlan {
-    /// Compiles the union of `masks` for one direction of a content.
+    /// Compiles the union of `masks` for one place; `content` is that of a body.
     ///
     /// # Errors
     /// See [`InvalidPlan`].
@@ -138,17 +203,14 @@ impl MaskPlan {
         tags: &[Tag],
         masks: &[(MaskId, &Mask)],
         content: Option<&Content>,
-        direction: Direction,
+        place: impl Into<Place>,
         thinking: Thinking,
         limits: &Limits,
     ) -> Result<MaskPlan, InvalidPlan> {
-        let scans = |mask: &Mask| match direction {
-            Direction::Request => mask.request_body,
-            Direction::Response => mask.response_body,
-        };
+        let place = place.into();
         let scanning: Vec<(MaskId, DetectorBits)> = masks
             .iter()
-            .filter(|(_, mask)| scans(mask) && !mask.detectors.is_empty())
+            .filter(|(_, mask)| place.is_scanned(mask) && !mask.detectors.is_empty())
             .map(|(id, mask)| (*id, mask.detectors.iter().copied().collect()))
             .collect();
         let active = scanning.iter().fold(DetectorBits::new(), |all, (_, bits)| all.union(bits));
@@ -158,9 +220,8 @@ impl MaskPlan {
         let replacements = Replacements::new(detectors, tags)?;
         let mut patterns: Vec<(Vec<PathStep>, Marker<'_>)> = Vec::new();
         for (id, mask) in masks {
-            patterns.extend(
-                mask.fields.iter().map(|field| (field.at.steps().to_vec(), Marker::Field(*id, field))),
-            );
+            let fields = place.fields(mask).iter();
+            patterns.extend(fields.map(|field| (field.at.steps().to_vec(), Marker::Field(*id, field))));
         }
         let channels = match content {
             Some(content) => {
@@ -173,7 +234,13 @@ impl MaskPlan {
             add_elements(&mut patterns);
         }
         let steps: Vec<&[PathStep]> = patterns.iter().map(|(steps, _)| steps.as_slice()).collect();
-        let paths = Paths::new(&steps).map_err(|_| InvalidPlan::Paths)?;
+        let schema = content.and_then(|content| content.protobuf.as_ref());
+        let fields = schema.into_iter().flat_map(|schema| schema.messages.values().flatten());
+        let paths =
+            Paths::new(&steps, fields.map(|field| field.name.as_str())).map_err(|_| InvalidPlan::Paths)?;
+        // Only bodies have a content, and so a schema.
+        let direction = if place == Place::ResponseBody { Direction::Response } else { Direction::Request };
+        let schema = schema.map(|schema| SchemaPlan::new(schema, direction, &paths)).transpose()?;
         let markers = |ends: &[usize]| -> Vec<Marker<'_>> {
             ends.iter().filter_map(|&pattern| patterns.get(pattern)).map(|(_, marker)| *marker).collect()
         };
@@ -182,7 +249,7 @@ impl MaskPlan {
             .map(|ends| Actions::new(&markers(ends), &replacements))
             .collect::<Result<Vec<_>, _>>()?;
         let mut plan = MaskPlan {
-            idle: active.is_empty() && masks.iter().all(|(_, mask)| mask.fields.is_empty()),
+            idle: active.is_empty() && masks.iter().all(|(_, mask)| place.fields(mask).is_empty()),
             set,
             active,
             masks: scanning,
@@ -192,8 +259,10 @@ impl MaskPlan {
             actions,
             signed: content.map_or(0, |content| content.signed.len()),
             channels,
+            schema,
             thinking,
             state_limit: usize::try_from(limits.state).unwrap_or(usize::MAX),
+            message_limit: usize::try_from(limits.message).unwrap_or(usize::MAX),
             json_depth: usize::from(limits.json_depth),
             inflate_ratio: limits.inflate_ratio,
             done: content.map_or_else(Vec::new, |content| {
@@ -218,14 +287,20 @@ impl MaskPlan {
     /// Can bodies of this format be masked as the content demands?
     ///
     /// SECURITY: where a content knows channels, a stream of deltas that says it is text would pass with every value that is
-    /// cut over two deltas; and where no detector runs, nothing would look at a text, for it has no fields.
+    /// cut over two deltas; and where no detector runs, nothing would look at a text, for it has no fields; protobuf
+    /// says nothing about itself.
     #[must_use]
     pub fn takes(&self, format: Format) -> bool {
         match format {
             Format::Json | Format::Lines | Format::Sse => true,
             Format::Form => self.channels.is_empty(),
+            Format::Protobuf | Format::Grpc => self.schema.is_some(),
             Format::Text => self.channels.is_empty() && !self.active.is_empty(),
         }
+    }
+
+    pub(crate) fn schema(&self) -> Option<&SchemaPlan> {
+        self.schema.as_ref()
     }
 
     pub(crate) fn set(&self) -> &DetectorSet {
@@ -273,6 +348,11 @@ impl MaskPlan {
     /// Bytes that may be held.
     pub(crate) fn state_limit(&self) -> usize {
         self.state_limit
+    }
+
+    /// Longest message that is held beside it.
+    pub(crate) fn message_limit(&self) -> usize {
+        self.message_limit
     }
 
     pub(crate) fn json_depth(&self) -> usize {
@@ -423,6 +503,12 @@ impl Actions {
             }
             None => None,
         };
+        let reads =
+            |marker: &Marker<'_>| matches!(marker, Marker::Key(_) | Marker::Closer(_) | Marker::When(_));
+        actions.writes = markers.iter().any(|marker| !reads(marker) && !matches!(marker, Marker::Skip));
+        actions.surveys = markers.iter().any(|marker| {
+            reads(marker) || matches!(marker, Marker::Fragment(_) | Marker::ChannelSignature(_))
+        });
         Ok(actions)
     }
 }

@@ -39,8 +39,9 @@ impl HeldScalar {
         self.end.is_some()
     }
 
+    /// The scalar as it came, without what stands behind it.
     pub(crate) fn raw(&self) -> &[u8] {
-        &self.raw
+        self.end.and_then(|end| self.raw.get(..end)).unwrap_or(&self.raw)
     }
 
     /// What was written behind a scalar that ended, which may only leave with it. For documents that never become text.

@@ -5,7 +5,7 @@
 use super::MaskError;
 use super::channel::InstanceKeys;
 use super::plan::{Actions, ChannelId, CloserPlan, KeyUse, MAX_ARRAYS, MaskPlan};
-use crate::format::json::{NameId, Place, Scalar, ScalarPart, Visit};
+use crate::format::json::{NameId, Place, Plain, Scalar, ScalarPart, Visit};
 
 /// Places in the arrays on the way to a value, outermost first.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -253,6 +253,19 @@ impl Visit for Surveyor<'_> {
             self.survey.value = value;
         }
         Ok(())
+    }
+
+    fn may_glide(&self) -> bool {
+        true
+    }
+
+    fn plain(&mut self, place: Place<'_>, token: Plain<'_>) -> bool {
+        match token {
+            Plain::Leave | Plain::Key(..) => true,
+            Plain::Enter | Plain::String(_) | Plain::Number(_) | Plain::Literal => {
+                self.plan.actions(place.state).is_none_or(|actions| !actions.surveys)
+            }
+        }
     }
 
     fn known_key(&mut self, _place: Place<'_>, _name: NameId, _raw: &[u8]) -> Result<bool, MaskError> {

@@ -1,14 +1,17 @@
 //! Trailers of a message that was masked: scanned, rewritten, kept.
 //!
 //! Every value is a text of its own. `grpc-message` is read with its percent-encoding (gRPC over HTTP/2, "Responses"); what
-//! is binary (`-bin`, base64) is dropped, for it repeats texts in a form that is not looked into. A trailer whose very
-//! name holds a value goes as well.
+//! is binary (`-bin`, base64) goes if any reading of it shows a value, for nobody says how to change it. A trailer whose
+//! very name holds a value goes as well.
 
 use super::MaskError;
 use super::finding::Findings;
+use super::message::MessageWriter;
 use super::plan::MaskPlan;
 use super::text::{Location, Sink, TextUnit};
 use crate::host::HeadEdits;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD_NO_PAD;
 
 const AT: Location<'static> = Location { root: "trailer", outer: &[], inner: &[] };
 
@@ -34,14 +37,19 @@ pub(crate) fn mask_trailers(
             edits.remove(name);
             continue;
         }
-        if name.ends_with(b"-bin") {
-            edits.remove(name);
-            continue;
-        }
         let mut line = Vec::new();
         let mut sink = Sink::new(plan, &mut line, findings, plan.state_limit());
-        let same = trailers.iter().filter(|(other, _)| other.eq_ignore_ascii_case(name));
-        for (number, (_, value)) in same.enumerate() {
+        let mut same =
+            trailers.iter().filter(|(other, _)| other.eq_ignore_ascii_case(name)).map(|(_, value)| value);
+        if name.to_ascii_lowercase().ends_with(b"-bin") {
+            let mut writer = MessageWriter::new(plan, AT.root);
+            // SECURITY: what is no base64 is read by others in ways that nobody knows.
+            if !same.all(|value| matches!(shows_binary(value, &mut writer, &mut sink), Ok(false))) {
+                edits.remove(name);
+            }
+            continue;
+        }
+        for (number, value) in same.enumerate() {
             if number > 0 {
                 sink.out.extend_from_slice(b", ");
             }
@@ -57,6 +65,19 @@ pub(crate) fn mask_trailers(
         }
     }
     Ok(edits)
+}
+
+/// Does a list of base64 values show anything? Padding is optional.
+fn shows_binary(values: &[u8], writer: &mut MessageWriter, sink: &mut Sink<'_>) -> Result<bool, MaskError> {
+    for value in values.split(|&byte| byte == b',') {
+        let value = value.trim_ascii();
+        let unpadded = value.iter().rposition(|&byte| byte != b'=').map_or(0, |last| last + 1);
+        let decoded = STANDARD_NO_PAD.decode(value.get(..unpadded).unwrap_or(value));
+        if writer.shows(&decoded.map_err(|_| MaskError::InvalidFrame)?, sink)? {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 fn percent_encoded(value: &[u8], unit: &mut TextUnit, sink: &mut Sink<'_>) -> Result<(), MaskError> {

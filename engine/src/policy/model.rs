@@ -7,6 +7,7 @@ use super::id::{ContentId, DetectorId, GroupId, MaskId, ProviderId, RouteId, Tag
 use super::path::PathPattern;
 use crate::mask::automaton::Automaton;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 /// Everything a filter needs to serve: one artifact, one model.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -210,6 +211,24 @@ pub struct Mask {
     pub response_body: bool,
     /// Values that are masked whatever they hold, in both directions.
     pub fields: Vec<Field>,
+    /// What is looked for outside of bodies.
+    pub head: HeadMask,
+}
+
+/// What a mask looks for in request line and headers.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct HeadMask {
+    /// Scan paths: a path with a finding is denied, for a changed one would be another resource.
+    pub path: bool,
+    /// Scan queries.
+    pub query: bool,
+    /// Scan the headers of requests and responses.
+    pub headers: bool,
+    /// Parameters of the query that are masked whatever they hold: `$.name`.
+    pub query_fields: Vec<Field>,
+    /// Headers that are masked whatever they hold, in both directions: `$.name`, lower case.
+    pub header_fields: Vec<Field>,
 }
 
 /// A value masked by its place.
@@ -301,7 +320,9 @@ pub struct Audit {
 pub struct Limits {
     /// Held bytes and state of one exchange.
     pub state: u32,
-    /// Nesting of JSON.
+    /// Longest message of a format that puts lengths first (protobuf, gRPC, event streams of AWS); held beside `state`.
+    pub message: u32,
+    /// Nesting of JSON and of messages.
     pub json_depth: u16,
     /// Longest indecision of a detector.
     pub window: u32,
@@ -324,6 +345,7 @@ impl Default for Limits {
     fn default() -> Self {
         Limits {
             state: 64 * 1024,
+            message: 4 * 1024 * 1024,
             json_depth: 64,
             window: 512,
             inflate_ratio: default_inflate_ratio(),
@@ -370,9 +392,50 @@ pub struct Content {
     /// [`Channel::tail`]), because clients add them up or join them.
     #[serde(default)]
     pub once: Vec<PathPattern>,
+    /// Its messages, where it is also sent as protobuf.
+    #[serde(default)]
+    pub protobuf: Option<Schema>,
     /// A JSON body may be many documents, one a line, whatever its content type says.
     #[serde(default)]
     pub lines: bool,
+}
+
+/// The protobuf messages of an API. Their names are those of the JSON form (ProtoJSON), so the paths of the content hold
+/// for both.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Schema {
+    /// The message that a request is.
+    pub request: String,
+    /// The message that a response is.
+    pub response: String,
+    /// The fields of each message that is known. Others are kept as they are, unless a value is seen in them.
+    pub messages: BTreeMap<String, Vec<SchemaField>>,
+}
+
+/// A field of a message, written as `[number, name, kind]`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "(u32, String, String)", into = "(u32, String, String)")]
+pub struct SchemaField {
+    /// Field number.
+    pub number: u32,
+    /// Name in the JSON form.
+    pub name: String,
+    /// `text` (also bytes that may be text), `number` (never touched), `id` (bytes, never touched if no more than 16), or
+    /// a message; with `[]` where it is repeated.
+    pub kind: String,
+}
+
+impl From<(u32, String, String)> for SchemaField {
+    fn from((number, name, kind): (u32, String, String)) -> SchemaField {
+        SchemaField { number, name, kind }
+    }
+}
+
+impl From<SchemaField> for (u32, String, String) {
+    fn from(field: SchemaField) -> Self {
+        (field.number, field.name, field.kind)
+    }
 }
 
 /// A text and the signature over it, in one document.

@@ -82,6 +82,7 @@ pub(crate) struct Setup {
     pub(crate) detectors: Vec<u16>,
     pub(crate) thinking: Thinking,
     pub(crate) limits: Limits,
+    pub(crate) direction: Direction,
     /// What stands for e-mail addresses.
     pub(crate) placeholder: &'static str,
 }
@@ -94,6 +95,7 @@ impl Default for Setup {
             detectors: (0..6).collect(),
             thinking: Thinking::Refuse,
             limits: Limits::default(),
+            direction: Direction::Response,
             placeholder: "[EMAIL]",
         }
     }
@@ -112,6 +114,7 @@ impl Setup {
             request_body: true,
             response_body: true,
             fields: self.fields.iter().map(field).collect(),
+            head: HeadMask::default(),
         };
         let mut tags = tags();
         tags[0].replacement = Replacement::Placeholder(self.placeholder.to_owned());
@@ -121,7 +124,7 @@ impl Setup {
             &tags,
             &[(MaskId(0), &mask)],
             self.content.as_ref(),
-            Direction::Response,
+            self.direction,
             self.thinking,
             &self.limits,
         );

@@ -105,6 +105,7 @@ pub(crate) fn model() -> Model {
             request_body: true,
             response_body: true,
             fields: vec![],
+            head: HeadMask::default(),
         }],
         rules: vec![
             rule("agents-chat", 0, Effect::May, &[0], &[0]),
@@ -266,6 +267,7 @@ impl Host for FakeHost {
         let map = self.map(side);
         for edit in &edits.0 {
             match edit {
+                HeadEdit::Add(name, value) => map.push((name.clone(), value.clone())),
                 HeadEdit::Remove(name) => map.retain(|(key, _)| key != name),
                 HeadEdit::Set(name, value) => {
                     map.retain(|(key, _)| key != name.as_bytes());

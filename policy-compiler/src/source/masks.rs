@@ -4,6 +4,7 @@ use super::choice;
 use super::reader::{Fields, check_name, list, not_yet, text, texts};
 use super::yaml::Node;
 use crate::diagnostic::{Code, Diagnostic, Diagnostics, Span, Spanned, Text};
+use veilwire_engine::exchange::is_never_masked;
 use veilwire_engine::policy::path::{PathError, PathPattern};
 
 /// One mask.
@@ -26,6 +27,12 @@ pub enum Place {
     RequestBody,
     /// `responseBody`.
     ResponseBody,
+    /// `path`.
+    Path,
+    /// `query`.
+    Query,
+    /// `headers`.
+    Headers,
 }
 
 /// Values masked by their place, whatever they hold.
@@ -34,7 +41,18 @@ pub struct Field {
     /// `tag`.
     pub tag: Text,
     /// `at`.
-    pub at: Vec<Spanned<PathPattern>>,
+    pub at: Vec<Spanned<At>>,
+}
+
+/// The place of a field.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum At {
+    /// `json.$.a.b`.
+    Json(PathPattern),
+    /// `query.name`, as `$.name`.
+    Query(PathPattern),
+    /// `header.name`, as `$.name` in lower case.
+    Header(PathPattern),
 }
 
 /// Reads one mask.
@@ -60,8 +78,14 @@ pub fn read(node: &Node, name: &Text, out: &mut Diagnostics) -> Mask {
 }
 
 fn read_place(node: &Node, out: &mut Diagnostics) -> Option<Spanned<Place>> {
-    let known = [("requestBody", Place::RequestBody), ("responseBody", Place::ResponseBody)];
-    choice(node, "place", &known, &["path", "query", "headers", "trailers"], out)
+    let known = [
+        ("requestBody", Place::RequestBody),
+        ("responseBody", Place::ResponseBody),
+        ("path", Place::Path),
+        ("query", Place::Query),
+        ("headers", Place::Headers),
+    ];
+    choice(node, "place", &known, &["trailers"], out)
 }
 
 fn read_field(node: &Node, out: &mut Diagnostics) -> Option<Field> {
@@ -72,10 +96,24 @@ fn read_field(node: &Node, out: &mut Diagnostics) -> Option<Field> {
     Some(Field { tag: tag?, at })
 }
 
-/// Reads `json.$.a.b`. The other places of the language are refused as not built.
-fn read_at(node: &Node, out: &mut Diagnostics) -> Option<Spanned<PathPattern>> {
-    const LATER: &[&str] = &["jsonKey.", "header.", "query.", "form.", "otel.", "column.", "channel."];
+/// Reads `json.$.a.b`, `query.name` or `header.name`. The other places of the language are refused as not built.
+fn read_at(node: &Node, out: &mut Diagnostics) -> Option<Spanned<At>> {
+    const LATER: &[&str] = &["jsonKey.", "form.", "otel.", "column.", "channel."];
     let text = text(node, out)?;
+    if let Some(name) = text.value.strip_prefix("query.") {
+        return Some(Spanned::new(At::Query(read_name(&text, name, out)?), text.span));
+    }
+    if let Some(name) = text.value.strip_prefix("header.") {
+        let name = name.to_ascii_lowercase();
+        if is_never_masked(&name) {
+            let message = format!("header `{name}` is never masked");
+            out.push(Diagnostic::at(Code::E0210, text.span, message).help(
+                "what frames a message, names its parties or is the caller's credential stays as it is",
+            ));
+            return None;
+        }
+        return Some(Spanned::new(At::Header(read_name(&text, &name, out)?), text.span));
+    }
     if let Some(kind) = LATER.iter().find(|kind| text.value.starts_with(*kind)) {
         out.push(not_yet(text.span, &format!("place `{kind}…`")));
         return None;
@@ -84,7 +122,7 @@ fn read_at(node: &Node, out: &mut Diagnostics) -> Option<Spanned<PathPattern>> {
         let message = format!("`{}` is not a place", text.value);
         out.push(
             Diagnostic::at(Code::E0210, text.span, message)
-                .help("write `json.` and a path, as in `json.$.user.email`"),
+                .help("write `json.` and a path, as in `json.$.user.email`, `query.NAME` or `header.NAME`"),
         );
         return None;
     };
@@ -93,7 +131,7 @@ fn read_at(node: &Node, out: &mut Diagnostics) -> Option<Spanned<PathPattern>> {
             out.push(Diagnostic::at(Code::E0210, text.span, "`json.$` would replace the whole body"));
             None
         }
-        Ok(pattern) => Some(Spanned::new(pattern, text.span)),
+        Ok(pattern) => Some(Spanned::new(At::Json(pattern), text.span)),
         Err(error) => {
             out.push(
                 Diagnostic::at(Code::E0210, step_span(&text, path, &error), format!("path not understood: {error}"))
@@ -102,6 +140,20 @@ fn read_at(node: &Node, out: &mut Diagnostics) -> Option<Spanned<PathPattern>> {
             None
         }
     }
+}
+
+/// The name of a parameter or header, as a path of one step.
+fn read_name(text: &Text, name: &str, out: &mut Diagnostics) -> Option<PathPattern> {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte);
+    let pattern = format!("$.{name}").parse::<PathPattern>().ok();
+    let pattern = pattern.filter(|_| !name.is_empty() && name.bytes().all(is_plain));
+    if pattern.is_none() {
+        let message = format!("`{}` does not name a parameter or header", text.value);
+        out.push(
+            Diagnostic::at(Code::E0210, text.span, message).help("names have letters, digits, `-` and `_`"),
+        );
+    }
+    pattern
 }
 
 /// The place of the wrong step, when the text is written without quotes and escapes; else the whole path.

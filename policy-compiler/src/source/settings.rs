@@ -14,6 +14,8 @@ pub struct Settings {
     pub response_headers: Option<bool>,
     /// `limits.state` in bytes.
     pub state: Option<Spanned<u64>>,
+    /// `limits.message` in bytes.
+    pub message: Option<Spanned<u64>>,
     /// `limits.jsonDepth`.
     pub json_depth: Option<Spanned<u64>>,
     /// `limits.inflateRatio`.
@@ -52,12 +54,13 @@ impl Settings {
     pub(super) fn read_limits(&mut self, node: Option<&Node>, out: &mut Diagnostics) {
         let Some(mut fields) = node.and_then(|node| Fields::open(node, "`limits`", out)) else { return };
         self.state = fields.take("state").and_then(|node| size(node, 4 << 10, 1 << 20, out));
+        self.message = fields.take("message").and_then(|node| size(node, 4 << 10, 16 << 20, out));
         self.json_depth = fields.take("jsonDepth").and_then(|node| number(node, 1, 256, out));
         self.inflate_ratio = fields.take("inflateRatio").and_then(|node| number(node, 1, 1032, out));
         if let Some(node) = fields.take("unknownContent") {
             choice(node, "treatment of unknown content", &[("deny", ())], &["pass"], out);
         }
-        for key in ["inspectBody", "message", "oversize"] {
+        for key in ["inspectBody", "oversize"] {
             fields.not_yet(key, out);
         }
         fields.close(out);

@@ -1,0 +1,159 @@
+//! Request line and headers: scanned, and rewritten where that is possible.
+//!
+//! A path cannot be changed without naming another resource, so a finding in it is only told. A query is a form. The value of
+//! a header is looked at as it stands and with `%XX` decoded, for only its receiver knows which it is; where it holds nothing it
+//! stays as it is. Headers that frame the message, name its parties or carry the caller's credential are never changed.
+//!
+//! It does not look into base64 or JSON inside a header.
+
+use super::MaskError;
+use super::finding::Findings;
+use super::form::FormBody;
+use super::framer::{Framer, Run};
+use super::plan::MaskPlan;
+use super::text::{Location, Sink, TextUnit};
+use crate::exchange::HEADER_PREFIX;
+use crate::format::json::Frame;
+use crate::format::paths::StateId;
+use crate::host::HeadEdits;
+use memchr::memchr;
+
+/// Does a path hold a value, as it stands or decoded?
+///
+/// # Errors
+/// It cannot be scanned.
+pub(crate) fn scan_path(path: &[u8], plan: &MaskPlan, findings: &mut Findings) -> Result<bool, MaskError> {
+    let at = Location { root: "path", outer: &[], inner: &[] };
+    Ok(mask(path, at, false, plan, findings)?.is_some())
+}
+
+/// A query in which something was masked; none if there is nothing to change.
+///
+/// # Errors
+/// It cannot be scanned.
+pub(crate) fn mask_query(
+    query: &[u8],
+    plan: &MaskPlan,
+    findings: &mut Findings,
+) -> Result<Option<Vec<u8>>, MaskError> {
+    let mut out = Vec::new();
+    let mut form = FormBody::new("query", plan);
+    let mut run = Run { plan, findings, out: &mut out };
+    form.write(query, &mut run)?;
+    form.end(&mut run)?;
+    Ok((out != query).then_some(out))
+}
+
+/// Adds the changes that headers need. A header whose very name holds a value is removed.
+///
+/// # Errors
+/// They cannot be scanned.
+pub(crate) fn mask_headers(
+    headers: &[(Vec<u8>, Vec<u8>)],
+    plan: &MaskPlan,
+    findings: &mut Findings,
+    edits: &mut HeadEdits,
+) -> Result<(), MaskError> {
+    let mut unit = TextUnit::default();
+    for (place, (name, _)) in headers.iter().enumerate() {
+        let same = |(other, _): &&(Vec<u8>, Vec<u8>)| other.eq_ignore_ascii_case(name);
+        let lower = name.to_ascii_lowercase();
+        if is_exempt(&lower) || headers.get(..place).unwrap_or_default().iter().any(|header| same(&header)) {
+            continue;
+        }
+        let named = unit.probe(name, plan)?;
+        if !named.is_empty() {
+            plan.record(&named, "header", findings);
+            edits.remove(name);
+            continue;
+        }
+        let id = plan.paths().name(&lower);
+        let field =
+            plan.actions(plan.paths().member(StateId::ROOT, id)).and_then(|actions| actions.field.as_ref());
+        let at = Location { root: "header", outer: &[Frame::member(id)], inner: &[] };
+        // What reads as a URL stays one.
+        let percent = [b"location".as_slice(), b"referer"].contains(&lower.as_slice());
+        let mut changed = false;
+        let mut lines = Vec::new();
+        for (_, value) in headers.iter().filter(same) {
+            let masked = match field {
+                Some(field) => {
+                    let mut line = Vec::new();
+                    let mut sink = Sink::new(plan, &mut line, findings, plan.state_limit());
+                    sink.percent = percent;
+                    sink.replace_field(field, at);
+                    Some(line)
+                }
+                None => mask(value, at, percent, plan, findings)?,
+            };
+            changed |= masked.is_some();
+            lines.push(masked.unwrap_or_else(|| value.clone()));
+        }
+        if changed {
+            // Lines are kept apart: not every header may be joined (RFC 9110, section 5.3).
+            edits.remove(name);
+            lines.into_iter().for_each(|line| edits.add(name, line));
+        }
+    }
+    Ok(())
+}
+
+/// A text in which something was masked: first as it stands, then what is left with `%XX` decoded.
+fn mask(
+    text: &[u8],
+    at: Location<'_>,
+    percent: bool,
+    plan: &MaskPlan,
+    findings: &mut Findings,
+) -> Result<Option<Vec<u8>>, MaskError> {
+    let mut unit = TextUnit::default();
+    let mut line = Vec::new();
+    let mut sink = Sink::new(plan, &mut line, findings, plan.state_limit());
+    sink.percent = percent;
+    unit.literal(text, &mut sink, at)?;
+    unit.finish(&mut sink, at)?;
+    let mut replaced = sink.replaced;
+    if memchr(b'%', &line).is_some() {
+        let mut decoded = Vec::new();
+        let mut sink = Sink::new(plan, &mut decoded, findings, plan.state_limit());
+        sink.percent = percent;
+        let mut rest = line.as_slice();
+        while let Some(start) = memchr(b'%', rest) {
+            let (run, escape) = rest.split_at_checked(start).unwrap_or((rest, &[]));
+            unit.literal(run, &mut sink, at)?;
+            let digit = |place: usize| escape.get(place).and_then(|&digit| char::from(digit).to_digit(16));
+            let byte = digit(1).zip(digit(2)).and_then(|(high, low)| u8::try_from(high * 16 + low).ok());
+            let length = if byte.is_some() { 3 } else { 1 };
+            let (raw, after) = escape.split_at_checked(length).unwrap_or((escape, &[]));
+            unit.cell(raw, &[byte.unwrap_or(b'%')], &mut sink, at)?;
+            rest = after;
+        }
+        unit.literal(rest, &mut sink, at)?;
+        unit.finish(&mut sink, at)?;
+        replaced = replaced.saturating_add(sink.replaced);
+        line = decoded;
+    }
+    Ok((replaced > 0).then_some(line))
+}
+
+/// Is the header of this lower-case name never changed?
+pub(crate) fn is_exempt(name: &[u8]) -> bool {
+    // Those of one hop (RFC 9110, section 7.6.1), and the credential that this hop checks and removes.
+    const HOP: [&[u8]; 10] = [
+        b"authorization",
+        b"connection",
+        b"host",
+        b"keep-alive",
+        b"proxy-authenticate",
+        b"proxy-authorization",
+        b"proxy-connection",
+        b"te",
+        b"trailer",
+        b"transfer-encoding",
+    ];
+    name.starts_with(b":")
+        || name.starts_with(b"content-")
+        || name.starts_with(HEADER_PREFIX)
+        || name == b"upgrade"
+        || HOP.contains(&name)
+}

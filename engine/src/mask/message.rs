@@ -1,0 +1,258 @@
+//! One protobuf message, held as a whole and written anew where something is masked.
+//!
+//! What is text, a message or never touched is said by the schema of the content; places are those of the JSON form, so
+//! that one path means the same in both. Guarantees: what is not masked is written as it came, field order, unknown
+//! fields, groups and long varints included; a length is written anew only where its body became longer or shorter.
+//!
+//! What the schema does not know is kept too, unless some reading of it (text, JSON, a message of such) shows a value:
+//! then the field goes, because nobody knows how to change it. Numbers are not scanned.
+
+use super::MaskError;
+use super::document::Layer;
+use super::nested::Nested;
+use super::plan::{Kind, MAX_ID, MaskPlan, MessageId};
+use super::text::{Location, Sink, TextUnit};
+use crate::format::json::Frame;
+use crate::format::paths::{NameId, StateId};
+use crate::format::protobuf::{Field, Fields, Malformed, Wire, push_varint};
+
+/// Deepest nesting, as in other readers of protobuf; `limits.jsonDepth` may be lower.
+const MAX_DEPTH: usize = 100;
+
+/// How deep unknown bytes are read as messages in messages. Each level is scanned anew.
+const UNKNOWN_DEPTH: usize = 16;
+
+/// Writes messages; keeps nothing between them but memory.
+pub(super) struct MessageWriter {
+    unit: TextUnit,
+    nested: Nested,
+    frames: Vec<Frame>,
+    /// What findings call the message.
+    root: &'static str,
+}
+
+impl From<Malformed> for MaskError {
+    fn from(_: Malformed) -> MaskError {
+        MaskError::InvalidFrame
+    }
+}
+
+impl MessageWriter {
+    pub(super) fn new(plan: &MaskPlan, root: &'static str) -> MessageWriter {
+        MessageWriter {
+            root,
+            unit: TextUnit::default(),
+            nested: Nested::new(Layer::Plain, plan.json_depth()),
+            frames: Vec::new(),
+        }
+    }
+
+    /// Writes a message of the content; on an error what was written is worth nothing.
+    pub(super) fn write(&mut self, message: &[u8], sink: &mut Sink<'_>) -> Result<(), MaskError> {
+        self.frames.clear();
+        let root = sink.plan.schema().ok_or(MaskError::InvalidFrame)?.root();
+        let depth = sink.plan.json_depth().min(MAX_DEPTH);
+        self.message(message, root, StateId::ROOT, depth, sink)
+    }
+
+    /// Is a value to be seen in bytes that nobody described? Findings are recorded.
+    pub(super) fn shows(&mut self, bytes: &[u8], sink: &mut Sink<'_>) -> Result<bool, MaskError> {
+        self.unknown(bytes, StateId::ROOT, UNKNOWN_DEPTH, sink)
+    }
+
+    pub(super) fn held(&self) -> usize {
+        self.unit.held() + self.nested.held() + self.frames.capacity() * size_of::<Frame>()
+    }
+
+    fn message(
+        &mut self,
+        message: &[u8],
+        id: MessageId,
+        state: StateId,
+        depth: usize,
+        sink: &mut Sink<'_>,
+    ) -> Result<(), MaskError> {
+        let mut fields = Fields::new(message);
+        let mut groups = Groups::default();
+        while let Some(field) = fields.next()? {
+            if groups.pass(&field, depth)? {
+                write_raw(&field, sink);
+                continue;
+            }
+            let known = sink.plan.schema().and_then(|schema| schema.field(id, field.number));
+            let known = known.filter(|_| groups.is_empty());
+            let level = self.frames.len();
+            let mut at = sink.plan.paths().member(state, known.map_or(NameId::OTHER, |known| known.name));
+            self.frames.push(Frame::member(known.map_or(NameId::OTHER, |known| known.name)));
+            if known.is_some_and(|known| known.repeated) {
+                at = sink.plan.paths().element(at);
+                self.frames.push(Frame::element());
+            }
+            self.field(&field, known.map(|known| known.kind), at, depth, sink)?;
+            self.frames.truncate(level);
+        }
+        groups.end()
+    }
+
+    fn field(
+        &mut self,
+        field: &Field<'_>,
+        kind: Option<Kind>,
+        state: StateId,
+        depth: usize,
+        sink: &mut Sink<'_>,
+    ) -> Result<(), MaskError> {
+        let plan = sink.plan;
+        let actions = plan.actions(state);
+        let masked = actions.and_then(|actions| actions.field.as_ref());
+        let text = kind == Some(Kind::Text) && field.wire == Wire::Sized;
+        if let Some(masked) = masked {
+            let at = Location { root: self.root, outer: &self.frames, inner: &[] };
+            if text {
+                return sized(field, sink, |sink| {
+                    sink.replace_field(masked, at);
+                    Ok(())
+                });
+            }
+            // Nothing else can stand where a number or a message is expected: the field goes.
+            sink.drop_field(masked, at);
+            return Ok(());
+        }
+        if actions.is_some_and(|actions| actions.null) {
+            return Ok(());
+        }
+        let untouched = match (kind, field.wire) {
+            (_, Wire::Number) | (Some(Kind::Number), _) => true,
+            (Some(Kind::Id), Wire::Sized) => field.body.len() <= MAX_ID,
+            _ => actions.is_some_and(|actions| actions.skip),
+        };
+        match kind {
+            _ if untouched => write_raw(field, sink),
+            Some(Kind::Text) => {
+                let nested = actions.is_some_and(|actions| actions.nested);
+                return sized(field, sink, |sink| self.text(field.body, nested, state, sink));
+            }
+            Some(Kind::Message(id)) => {
+                let depth = depth.checked_sub(1).ok_or(MaskError::TooDeep)?;
+                return sized(field, sink, |sink| self.message(field.body, id, state, depth, sink));
+            }
+            Some(Kind::Number | Kind::Id) | None => {
+                if !self.unknown(field.body, state, UNKNOWN_DEPTH, sink)? {
+                    write_raw(field, sink);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn text(
+        &mut self,
+        text: &[u8],
+        nested: bool,
+        state: StateId,
+        sink: &mut Sink<'_>,
+    ) -> Result<(), MaskError> {
+        let at = Location { root: self.root, outer: &self.frames, inner: &[] };
+        if nested {
+            self.nested.start(state);
+            self.nested.literal(text, sink, at)?;
+            return self.nested.finish(sink, at);
+        }
+        self.unit.literal(text, sink, at)?;
+        self.unit.finish(sink, at)
+    }
+
+    fn unknown(
+        &mut self,
+        bytes: &[u8],
+        state: StateId,
+        depth: usize,
+        sink: &mut Sink<'_>,
+    ) -> Result<bool, MaskError> {
+        let mut scratch = Vec::new();
+        let mut probe = Sink::new(sink.plan, &mut scratch, sink.findings, sink.room);
+        self.text(bytes, true, state, &mut probe)?;
+        let replaced = probe.replaced;
+        sink.replaced = sink.replaced.saturating_add(replaced);
+        if replaced > 0 || !is_message(bytes) {
+            return Ok(replaced > 0);
+        }
+        let mut fields = Fields::new(bytes);
+        while let Some(field) = fields.next()? {
+            if field.wire == Wire::Sized && !field.body.is_empty() {
+                let depth = depth.checked_sub(1).ok_or(MaskError::TooDeep)?;
+                if self.unknown(field.body, state, depth, sink)? {
+                    return Ok(true);
+                }
+            }
+        }
+        Ok(false)
+    }
+}
+
+/// The groups that are open in a message. Nobody describes their fields.
+#[derive(Default)]
+struct Groups(Vec<u32>);
+
+impl Groups {
+    /// Takes a mark of a group; `false`: it is a field.
+    fn pass(&mut self, field: &Field<'_>, depth: usize) -> Result<bool, MaskError> {
+        match field.wire {
+            Wire::GroupStart if self.0.len() >= depth => Err(MaskError::TooDeep),
+            Wire::GroupStart => {
+                self.0.push(field.number);
+                Ok(true)
+            }
+            Wire::GroupEnd if self.0.pop() != Some(field.number) => Err(MaskError::InvalidFrame),
+            Wire::GroupEnd => Ok(true),
+            Wire::Number | Wire::Sized => Ok(false),
+        }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The end of the message.
+    fn end(&self) -> Result<(), MaskError> {
+        if self.0.is_empty() { Ok(()) } else { Err(MaskError::InvalidFrame) }
+    }
+}
+
+fn is_message(bytes: &[u8]) -> bool {
+    let mut fields = Fields::new(bytes);
+    let mut groups = Groups::default();
+    loop {
+        match fields.next() {
+            Ok(Some(field)) if groups.pass(&field, MAX_DEPTH).is_ok() => {}
+            Ok(None) => return groups.is_empty(),
+            _ => return false,
+        }
+    }
+}
+
+fn write_raw(field: &Field<'_>, sink: &mut Sink<'_>) {
+    for part in [field.tag, field.length, field.body] {
+        sink.out.extend_from_slice(part);
+    }
+}
+
+/// Writes a field whose body `write` appends; its length is written anew if it is another one.
+fn sized(
+    field: &Field<'_>,
+    sink: &mut Sink<'_>,
+    write: impl FnOnce(&mut Sink<'_>) -> Result<(), MaskError>,
+) -> Result<(), MaskError> {
+    sink.out.extend_from_slice(field.tag);
+    let head = sink.out.len();
+    sink.out.extend_from_slice(field.length);
+    let start = sink.out.len();
+    write(sink)?;
+    let length = sink.out.len() - start;
+    if length != field.body.len() {
+        let mut written = Vec::with_capacity(5);
+        push_varint(length, &mut written);
+        sink.out.splice(head..start, written);
+    }
+    Ok(())
+}

@@ -287,3 +287,26 @@ fn an_object_too_large_to_hold_that_fails_has_no_error_line_inside() {
         }
     }
 }
+
+#[test]
+fn elements_that_are_no_objects_pass_beside_deltas() {
+    for format in [Format::Json, Format::Lines] {
+        passes(
+            &plan(false),
+            format,
+            "[1 , \"ada@example.com\", [true ,{}] ]",
+            "[1 , \"[EMAIL]\", [true ,{}] ]",
+        );
+        passes(&plan(false), format, "[4111111111111111,null]", "[\"[CARD]\",null]");
+    }
+    let body = format!("[\"x\",{},7 ,{}]", text("ada@exam"), text("ple.com"));
+    let masked = format!("[\"x\",{},7 ,{},{}]", text(""), text(""), text("[EMAIL]"));
+    passes(&plan(false), Format::Json, &body, &masked);
+    for broken in ["[1 2]", "[4111 1111 1111 1111]", "[1,]", "[,1]", "[\"a\" \"b\"]", "[nul]", "[1}", "[[1}]"]
+    {
+        refused(&plan(false), Format::Json, broken, MaskError::InvalidJson);
+        let (out, _) = send(&plan(false), Format::Json, [broken.as_bytes()]);
+        assert!(!String::from_utf8_lossy(&out).contains("4111"), "{broken}");
+    }
+    refused(&plan(false), Format::Json, "[1", MaskError::Truncated);
+}

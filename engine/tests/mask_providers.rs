@@ -40,7 +40,7 @@ fn streams() -> Vec<(&'static str, String, Vec<u8>, Format)> {
     let all = STREAMS.into_iter().chain(ollama);
     all.flat_map(|(content, prefix, ending, format)| {
         let ending = if ending == ".resp" {
-            &[".resp.ndjson", ".resp.json"][usize::from(format == Format::Json)]
+            [".resp.ndjson", ".resp.json"][usize::from(format == Format::Json)]
         } else {
             ending
         };
@@ -196,7 +196,7 @@ fn plant(frames: &[Frame], channel: &str, random: &mut Random) -> Option<Vec<u8>
     let mut from = 0;
     for ((place, at), to) in places.into_iter().zip(cuts) {
         let value = frames[place].value.as_mut()?.pointer_mut(&at)?;
-        *value = Value::String(text[from..to].to_owned());
+        *value = Value::String(text.get(from..to).unwrap().to_owned());
         from = to;
     }
     Some(frames.iter().flat_map(Frame::bytes).collect())

@@ -17,6 +17,7 @@ pub mod host;
 pub mod pki;
 pub mod probe;
 pub mod runtime;
+pub mod sdk;
 pub mod site;
 pub mod splits;
 pub mod token;

@@ -57,11 +57,23 @@ pub struct Kit {
 }
 
 impl Kit {
-    /// Writes the files for an upstream on this port.
+    /// Writes the files of the corpus policy for an upstream on this port.
     ///
     /// # Errors
     /// When the filter was not built, or the policy does not compile.
     pub fn new(upstream_port: impl FnOnce(&Pki) -> Result<u16>) -> Result<Self> {
+        Self::with_policy("corpus.yaml", POLICY, upstream_port)
+    }
+
+    /// As [`Kit::new`], of another policy with the same keys and ports.
+    ///
+    /// # Errors
+    /// As [`Kit::new`].
+    pub fn with_policy(
+        name: &str,
+        policy: &str,
+        upstream_port: impl FnOnce(&Pki) -> Result<u16>,
+    ) -> Result<Self> {
         let folder = TempDir::new()?;
         let pki = Pki::create(&folder.path().join("pki"))?;
         for (name, made) in KEYS {
@@ -70,8 +82,8 @@ impl Kit {
         fs::write(folder.path().join("jwks.json"), TokenIssuer::shared()?.jwks()?.to_string())?;
         let port = upstream_port(&pki)?;
         let policy =
-            replace_once(POLICY, "host: localhost, port: 9443", &format!("host: 127.0.0.1, port: {port}"))?;
-        let source = Source::new("corpus.yaml", policy);
+            replace_once(policy, "host: localhost, port: 9443", &format!("host: 127.0.0.1, port: {port}"))?;
+        let source = Source::new(name, policy);
         let deployment = Deployment {
             files: folder.path().display().to_string(),
             wasm: filter_module()?.display().to_string(),

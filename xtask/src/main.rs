@@ -20,6 +20,7 @@ mod help;
 mod packages;
 mod process;
 mod rules;
+mod sdk;
 mod setup;
 mod source_digest;
 mod test;

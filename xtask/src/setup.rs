@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use anyhow::{Result, bail, ensure};
 
 use crate::toolchain::WasmToolchain;
-use crate::{console, envoy, packages, process};
+use crate::{console, envoy, packages, process, sdk};
 
 /// What a set-up machine offers.
 #[derive(Debug)]
@@ -21,6 +21,7 @@ pub(crate) fn run(args: &[String]) -> Result<()> {
     console::note(&format!("wasm: {}", toolchain.describe()));
     let ready = ensure_ready()?;
     console::note(&format!("Envoy: {}", ready.envoy.display()));
+    console::note(&format!("SDKs: {}", sdk::find()?.display()));
     console::note("all set; `cargo xtask demo` shows the product, `cargo xtask test` runs every test");
     Ok(())
 }

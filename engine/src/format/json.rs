@@ -19,8 +19,7 @@ mod string;
 
 pub(crate) use super::paths::NameId;
 use super::paths::{Paths, StateId};
-use block::Unescaper;
-pub(crate) use block::{Block, Mark};
+pub(crate) use block::{Block, Mark, Unescaper, string_length};
 use escape::Escape;
 pub(crate) use glide::Plain;
 use number::Number;
@@ -105,6 +104,8 @@ pub(crate) struct Place<'w> {
     pub(crate) frames: &'w [Frame],
     /// What the paths say about it; of no meaning for a key.
     pub(crate) state: StateId,
+    /// Bytes of the document before the token, where they come in runs.
+    pub(crate) offset: usize,
 }
 
 /// A container that is open.
@@ -167,6 +168,8 @@ pub(crate) struct Walker {
     escape: Escape,
     depth: usize,
     follow: Follow,
+    /// Bytes of runs taken since the start of the document.
+    taken: usize,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -200,7 +203,18 @@ impl Walker {
     pub(crate) fn new(root: StateId, depth: usize, follow: Follow) -> Walker {
         let (frames, key) = (Vec::new(), Vec::new());
         let escape = Escape::default();
-        Walker { state: State::Start(0), frames, at: root, root, key, in_key: false, escape, depth, follow }
+        Walker {
+            state: State::Start(0),
+            frames,
+            at: root,
+            root,
+            key,
+            in_key: false,
+            escape,
+            depth,
+            follow,
+            taken: 0,
+        }
     }
 
     /// Goes back to the start of a new document; keeps the memory.
@@ -212,6 +226,12 @@ impl Walker {
         self.key.clear();
         self.in_key = false;
         self.escape.clear();
+        self.taken = 0;
+    }
+
+    /// The document is inside of one more container, which counts.
+    pub(crate) fn lower_depth(&mut self) {
+        self.depth = self.depth.saturating_sub(1);
     }
 
     /// Has nothing been taken yet?
@@ -243,7 +263,7 @@ impl Walker {
 
     /// Where the walk is.
     pub(crate) fn place(&self) -> Place<'_> {
-        Place { frames: &self.frames, state: self.at }
+        Place { frames: &self.frames, state: self.at, offset: self.taken }
     }
 
     /// Hands out the bytes of an escape that began and is not complete: decoded bytes with the way each was written.
@@ -277,7 +297,10 @@ impl Walker {
         let mut unescaper = Unescaper::default();
         while !rest.is_empty() {
             match self.advance(rest, &mut unescaper, paths, visit) {
-                Ok(taken) => rest = rest.get(taken..).unwrap_or_default(),
+                Ok(taken) => {
+                    rest = rest.get(taken..).unwrap_or_default();
+                    self.taken = self.taken.saturating_add(taken);
+                }
                 Err(Fault::Syntax) => return Err(Stop::Syntax { taken: input.len() - rest.len() }),
                 Err(Fault::TooDeep) => return Err(Stop::TooDeep),
                 Err(Fault::Visit(error)) => return Err(Stop::Visit(error)),

@@ -31,6 +31,10 @@ pub(crate) struct Document {
     /// Fragments and channel signatures met so far.
     fragments: usize,
     signatures: usize,
+    /// Fragments that were given to their channel and to nothing else.
+    given: usize,
+    /// Something stands in the place of a value.
+    changed: bool,
 }
 
 /// How a document is written.
@@ -107,6 +111,8 @@ impl Document {
         self.signed.clear();
         self.fragments = 0;
         self.signatures = 0;
+        self.given = 0;
+        self.changed = false;
     }
 
     /// The string in which the walk is.
@@ -117,6 +123,11 @@ impl Document {
     /// May what comes belong to a value that is dropped, if it is no JSON?
     pub(crate) fn is_dropping(&self) -> bool {
         self.drop.is_some() || self.dropped
+    }
+
+    /// The fragments that it gave to their channels, if all else was written as it came, but for what was found in it.
+    pub(crate) fn given(&self) -> Option<usize> {
+        (!self.changed).then_some(self.given)
     }
 
     /// Is anything read still to be written?
@@ -160,8 +171,8 @@ impl<'w> Writer<'w, '_> {
         self.sink.out.extend_from_slice(raw);
     }
 
-    /// A value begins: does something else stand in its place?
-    fn begin(&mut self, place: Place<'_>) -> Result<(), MaskError> {
+    /// A value begins, which may be `null`: does something else stand in its place?
+    fn begin(&mut self, place: Place<'_>, null: bool) -> Result<(), MaskError> {
         let plan = self.sink.plan;
         let (false, Some(actions)) = (self.document.drop.is_some(), plan.actions(place.state)) else {
             return Ok(());
@@ -173,14 +184,16 @@ impl<'w> Writer<'w, '_> {
             self.sink.replace_field(field, self.location(place));
             self.raw(quote);
             self.document.drop = Some(place.frames.len());
+            self.document.changed = true;
             return self.note(before, actions);
         }
         if self.document.is_inner() || self.document.skip.is_some() {
             return Ok(());
         }
-        if actions.null || (actions.once && self.flow.is_copy()) {
+        if !null && (actions.null || (actions.once && self.flow.is_copy())) {
             self.raw(b"null");
             self.document.drop = Some(place.frames.len());
+            self.document.changed = true;
         } else if actions.skip {
             self.document.skip = Some(place.frames.len());
         }
@@ -236,6 +249,7 @@ impl<'w> Writer<'w, '_> {
         }
         if let Some(pair) = actions.signature {
             let changed = self.document.signed.get(pair).is_some_and(|state| state.changed);
+            self.document.changed |= changed;
             return Ok(if changed { Text::Emptied } else { Text::Signature(pair) });
         }
         if actions.channel_signature.is_some() && self.flow.is_on() {
@@ -317,7 +331,7 @@ impl Visit for Writer<'_, '_> {
     }
 
     fn enter(&mut self, place: Place<'_>, _array: bool, raw: &[u8]) -> Result<(), MaskError> {
-        self.begin(place)?;
+        self.begin(place, false)?;
         if self.document.drop.is_some() {
             return Ok(());
         }
@@ -361,7 +375,7 @@ impl Visit for Writer<'_, '_> {
             }
             return Ok(());
         }
-        self.begin(place)?;
+        self.begin(place, false)?;
         let plan = self.sink.plan;
         let actions = plan.actions(place.state);
         let string = match (self.document.drop, self.document.skip, actions) {
@@ -379,6 +393,9 @@ impl Visit for Writer<'_, '_> {
                 self.sink.out.extend_from_slice(text);
                 self.document.string = Text::Emptied;
             } else {
+                // A signed text may change what becomes of its signature.
+                let signed = actions.is_some_and(|actions| actions.signed_text.is_some());
+                self.document.given += usize::from(!signed);
                 self.flow.begin(number, place.state)?;
             }
         }
@@ -457,7 +474,9 @@ impl Visit for Writer<'_, '_> {
             Plain::String(text) | Plain::Number(text) => {
                 !acts() && (skip.is_some() || skips() || clear(text))
             }
-            Plain::Literal => !acts(),
+            Plain::Literal(text) => actions.is_none_or(|actions| {
+                actions.field.is_none() && !actions.once && (!actions.null || text == b"null")
+            }),
         }
     }
 
@@ -503,7 +522,7 @@ impl Visit for Writer<'_, '_> {
         raw: &[u8],
     ) -> Result<(), MaskError> {
         if part.first {
-            self.begin(place)?;
+            self.begin(place, part.kind == Scalar::Literal && text == b"n")?;
         }
         if self.document.drop.is_some() {
             return Ok(());

@@ -1,8 +1,9 @@
 //! Objects as the frames of a delta stream: one a line (NDJSON), or the elements of one array.
 //!
 //! An object is held until it is complete, and leaves in the write that completes it, as in [`frames`](super::frames). What stands
-//! between objects is written at once, and so are elements that are no objects: no fragment can be in them. A single document that is no array is a [`JsonBody`], as is a first object that is
-//! too large to be held: nothing may follow it then, so that no text of it could go on elsewhere. An array is complete, so
+//! between objects is written at once. A single document that is no array is a [`JsonBody`], as is a first object that is
+//! too large to be held: nothing may follow it then, so that no text of it could go on elsewhere. Elements that are no
+//! objects are no deltas, and pass one by one. An array is complete, so
 //! its end closes every channel; lines that just stop are a cut, and text that still waits is dropped.
 
 use super::MaskError;
@@ -16,7 +17,7 @@ use super::plan::MaskPlan;
 use super::survey::Survey;
 use super::text::Sink;
 use crate::format::json::is_blank;
-use crate::format::objects::ValueFinder;
+use crate::format::objects::ObjectFinder;
 
 /// A body of one or more objects.
 pub(crate) struct ObjectStream {
@@ -25,7 +26,7 @@ pub(crate) struct ObjectStream {
     state: State,
     /// The one document, if there is but one; until that is known, what stands before it.
     sole: JsonBody,
-    finder: ValueFinder,
+    finder: ObjectFinder,
     /// The object that is not complete.
     object: Vec<u8>,
     long: Option<LongDocument>,
@@ -42,12 +43,12 @@ enum State {
     First,
     /// In an object.
     Object,
-    /// In an element that is no object.
-    Other,
     /// After a line; its end was seen.
     Line(bool),
     /// Before an element; none came before it.
     Before(bool),
+    /// In an element that is no object: no delta, and no part of any channel.
+    Element,
     /// After an element.
     After,
     /// After the array.
@@ -69,7 +70,7 @@ impl ObjectStream {
             lines,
             state: State::Start,
             sole: JsonBody::new(plan),
-            finder: ValueFinder::default(),
+            finder: ObjectFinder::default(),
             object: Vec::new(),
             long: None,
             writer: ObjectWriter { document: FrameDocument::new(plan), before: b"", after: b"\n" },
@@ -79,15 +80,17 @@ impl ObjectStream {
 
     /// Takes the next byte or, of an object, more; returns how many were taken.
     fn take(&mut self, rest: &[u8], byte: u8, run: &mut Run<'_>) -> Result<usize, MaskError> {
-        match self.state {
-            State::First | State::Object => return self.take_object(rest, run),
-            State::Other => return self.take_other(rest, run),
-            _ => {}
+        if matches!(self.state, State::First | State::Object) {
+            return self.take_object(rest, run);
+        }
+        if self.state == State::Element {
+            return self.take_element(rest, run);
         }
         let mut out = true;
         self.state = match (self.state, byte) {
             (State::Start, b'[') if !self.sole.is_in_mark() => {
-                self.writer.document = FrameDocument::of_elements(run.plan);
+                let root = run.plan.paths().element(crate::format::paths::StateId::ROOT);
+                self.writer.document.set_root(root);
                 self.writer.after = b",";
                 State::Before(true)
             }
@@ -102,10 +105,10 @@ impl ObjectStream {
             (State::Line(ended), _) if is_blank(byte) => State::Line(ended || matches!(byte, b'\n' | b'\r')),
             (State::Before(_) | State::After | State::Closed, _) if is_blank(byte) => self.state,
             (State::Before(true), b']') => State::Closed,
-            (State::Before(_), _) if !matches!(byte, b',' | b'}' | b']') => {
-                self.writer.document.begin();
+            (State::Before(_), _) => {
                 out = false;
-                State::Other
+                self.writer.document.begin();
+                State::Element
             }
             (State::After, b',') => State::Before(false),
             (State::After, b']') => {
@@ -127,6 +130,20 @@ impl ObjectStream {
             return Ok(1);
         }
         Ok(0)
+    }
+
+    /// A part of an element that is no object; written as it comes.
+    fn take_element(&mut self, rest: &[u8], run: &mut Run<'_>) -> Result<usize, MaskError> {
+        let room = self.instances.room(run.plan);
+        let mut sink = Sink::new(run.plan, run.out, run.findings, room);
+        let Some(taken) = self.writer.document.write_value(rest, &mut sink)? else { return Ok(rest.len()) };
+        // SECURITY: before anything else a number that waits may not leave: it was none.
+        if !matches!(rest.get(taken), Some(b',' | b']')) {
+            return Err(MaskError::InvalidJson);
+        }
+        self.writer.document.finish(&mut Flow::None, &mut sink)?;
+        self.state = State::After;
+        Ok(taken)
     }
 
     /// A part of an object.
@@ -167,19 +184,6 @@ impl ObjectStream {
         }
         if ended {
             self.state = if self.writer.after == b"," { State::After } else { State::Line(false) };
-        }
-        Ok(taken)
-    }
-
-    /// A part of an element that is no object.
-    fn take_other(&mut self, rest: &[u8], run: &mut Run<'_>) -> Result<usize, MaskError> {
-        let (taken, ended) = self.finder.next(rest);
-        let part = rest.get(..taken).unwrap_or_default();
-        let mut sink = Sink::new(run.plan, run.out, run.findings, self.instances.room(run.plan));
-        self.writer.document.write_part(part, &mut Flow::None, &mut sink)?;
-        if ended {
-            self.writer.document.finish(&mut Flow::None, &mut sink)?;
-            self.state = State::After;
         }
         Ok(taken)
     }
@@ -274,6 +278,10 @@ impl Frames for ObjectWriter {
         self.document.begin_survey();
         self.document.survey_part(frame, survey, plan)?;
         self.document.end_survey(survey, plan)
+    }
+
+    fn pattern(&self, _frame: &[u8]) -> Option<(usize, usize)> {
+        Some((0, self.document.given()?))
     }
 
     fn write(

@@ -30,22 +30,10 @@ enum Step {
 impl Rules {
     pub(crate) fn new(setup: &Setup) -> Rules {
         let content = setup.content.as_ref();
-        let streams = content.is_some_and(|content| !content.channels.is_empty());
-        // A stream of deltas may be an array: what holds for a document holds for its elements.
-        let everywhere = |paths: &[PathPattern]| -> Vec<PathPattern> {
-            let elements = paths.iter().filter(|_| streams).map(|path| {
-                let text = path.to_string();
-                format!("$[*]{}", text.trim_start_matches('$')).parse().unwrap()
-            });
-            paths.iter().cloned().chain(elements).collect()
-        };
-        let fields = setup.fields.iter().flat_map(|(tag, path)| {
-            everywhere(&[path.parse().unwrap()]).into_iter().map(|path| (*tag, path)).collect::<Vec<_>>()
-        });
-        let fields = fields.collect();
-        Rules { fields, ..Rules::with(|content| everywhere(&content.skip), content) }.and(
-            content.map_or_else(Vec::new, |content| everywhere(&content.null)),
-            content.map_or_else(Vec::new, |content| everywhere(&content.nested)),
+        let fields = setup.fields.iter().map(|(tag, path)| (*tag, path.parse().unwrap())).collect();
+        Rules { fields, ..Rules::with(|content| content.skip.clone(), content) }.and(
+            content.map_or_else(Vec::new, |content| content.null.clone()),
+            content.map_or_else(Vec::new, |content| content.nested.clone()),
         )
     }
 

@@ -25,7 +25,7 @@ pub(crate) struct Mark {
 
 /// Room for a decoded block.
 #[derive(Default)]
-pub(super) struct Unescaper {
+pub(crate) struct Unescaper {
     text: Vec<u8>,
     marks: Vec<Mark>,
 }
@@ -65,33 +65,48 @@ impl<'b> Block<'b> {
 impl Unescaper {
     /// As many characters as there are at the start of `input` up to a quote, a control character, or an escape that is
     /// not there as a whole. Empty if there are none.
-    pub(super) fn block<'b>(&'b mut self, input: &'b [u8]) -> Block<'b> {
+    pub(crate) fn block<'b>(&'b mut self, input: &'b [u8]) -> Block<'b> {
         let run = plain_run(input);
-        if escape::whole(input.get(run.len()..).unwrap_or_default()).is_none() {
+        let mut escape = escape::whole(input.get(run.len()..).unwrap_or_default());
+        if escape.is_none() || run.len() > MAX_ESCAPED / 2 {
             return Block::literal(run);
         }
-        let input = input.get(..MAX_ESCAPED.max(run.len())).unwrap_or(input);
-        if run.len() * 2 > MAX_ESCAPED {
-            return Block::literal(run);
-        }
+        let input = input.get(..MAX_ESCAPED).unwrap_or(input);
         self.text.clear();
         self.marks.clear();
-        let mut at = 0;
-        loop {
-            let rest = input.get(at..).unwrap_or_default();
-            let run = plain_run(rest);
-            self.text.extend_from_slice(run);
-            at += run.len();
-            let escape = escape::whole(rest.get(run.len()..).unwrap_or_default());
-            let (Some((raw, character)), Ok(place)) = (escape, u16::try_from(self.text.len())) else { break };
+        self.text.reserve(input.len());
+        self.text.extend_from_slice(run);
+        let mut at = run.len();
+        while let (Some((raw, character)), Ok(place)) = (escape, u16::try_from(self.text.len())) {
             let text = character.as_bytes();
             // INVARIANT: an escape has at most six bytes.
             let length = |bytes: &[u8]| u8::try_from(bytes.len()).unwrap_or(u8::MAX);
             self.marks.push(Mark { at: place, text: length(text), raw: length(raw) });
             self.text.extend_from_slice(text);
             at += raw.len();
+            let rest = input.get(at..).unwrap_or_default();
+            let run = plain_run(rest);
+            self.text.extend_from_slice(run);
+            at += run.len();
+            escape = escape::whole(rest.get(run.len()..).unwrap_or_default());
         }
         Block { raw: input.get(..at).unwrap_or_default(), text: &self.text, marks: &self.marks }
+    }
+}
+
+/// The length of a string's text at the start of `input`, if it ends there and every escape in it is of the simple kind
+/// that an [`Unescaper`] decodes.
+pub(crate) fn string_length(input: &[u8]) -> Option<usize> {
+    let mut at = 0;
+    loop {
+        let rest = input.get(at..)?;
+        let run = plain_run(rest);
+        let after = rest.get(run.len()..)?;
+        at += run.len();
+        if after.first()? == &b'"' {
+            return Some(at);
+        }
+        at += escape::whole(after)?.0.len();
     }
 }
 

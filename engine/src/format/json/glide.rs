@@ -19,7 +19,8 @@ pub(crate) enum Plain<'t> {
     /// The text of a string.
     String(&'t [u8]),
     Number(&'t [u8]),
-    Literal,
+    /// `true`, `false` or `null`.
+    Literal(&'t [u8]),
 }
 
 /// Longest scalar, with the blanks behind it. So much is never too much for a visitor that has to hold it.
@@ -103,7 +104,7 @@ impl Walker {
                 }
                 (State::Value | State::FirstElement, _) => {
                     let Some((text, number)) = scalar(rest, array) else { break };
-                    let token = if number { Plain::Number(text) } else { Plain::Literal };
+                    let token = if number { Plain::Number(text) } else { Plain::Literal(text) };
                     if !visit.plain(self.place(), token) {
                         break;
                     }

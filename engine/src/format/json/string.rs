@@ -89,7 +89,7 @@ impl Walker {
         visit: &mut V,
     ) -> Result<(), Fault<V::Error>> {
         self.note_key(text, paths);
-        let place = Place { frames: &self.frames, state: self.at };
+        let place = Place { frames: &self.frames, state: self.at, offset: self.taken };
         visit.cell(place, self.escape.raw(length), text)?;
         self.escape.shift(length);
         Ok(())

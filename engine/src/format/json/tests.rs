@@ -103,7 +103,7 @@ impl Visit for Scribe {
             Plain::Key(_, text) => ("key", text, "text"),
             Plain::String(text) => ("string", text, "text"),
             Plain::Number(text) => ("", text, "number"),
-            Plain::Literal => return false,
+            Plain::Literal(text) => ("", text, "literal"),
         };
         if !before.is_empty() {
             self.see(before, place);

@@ -100,33 +100,35 @@ impl Filter {
     }
 
     /// Goes on until a beginning is complete or the bytes end.
+    ///
+    /// Four bytes are taken at once while no beginning has more than three: then none can be complete before the fourth,
+    /// and none be pushed out of the last lane.
     #[inline]
     fn run(&self, cursor: &mut Cursor, bytes: &[u8]) -> u64 {
-        let (steps, _) = bytes.get(cursor.seen..).unwrap_or_default().as_chunks::<STEP>();
-        let mut lanes = cursor.lanes;
-        let mut seen = cursor.seen;
-        for &[a, b, c, d] in steps {
-            // What four bytes do is put together apart from `lanes`, so that a step waits for the one before it only once.
-            let one = self.lanes.get(a);
-            let two = one << LANE | self.lanes.get(b);
-            let three = two << LANE | self.lanes.get(c);
-            let four = three << LANE | self.lanes.get(d);
-            let after = [
-                lanes << LANE | one,
-                lanes << (2 * LANE) | two,
-                lanes << (3 * LANE) | three,
-                lanes << (4 * LANE) | four,
-            ];
-            let [first, second, third, fourth] = after;
-            if is_complete(first & second & third & fourth) {
-                break;
+        let Cursor { mut lanes, mut seen } = *cursor;
+        let mut rest = bytes.get(seen..).unwrap_or_default();
+        loop {
+            if !is_advanced(lanes) {
+                let (steps, _) = rest.as_chunks::<STEP>();
+                let mut count = 0;
+                for &[a, b, c, d] in steps {
+                    // What the bytes do is put together apart from `lanes`: a step waits for the one before it only once.
+                    let first = self.lanes.get(a) << LANE | self.lanes.get(b);
+                    let second = self.lanes.get(c) << LANE | self.lanes.get(d);
+                    lanes = lanes << (4 * LANE) | first << (2 * LANE) | second;
+                    count += 1;
+                    if is_advanced(lanes) {
+                        break;
+                    }
+                }
+                let taken = count * STEP;
+                seen += taken;
+                rest = rest.get(taken..).unwrap_or_default();
             }
-            lanes = fourth;
-            seen += STEP;
-        }
-        for &byte in bytes.get(seen..).unwrap_or_default() {
+            let Some((&byte, later)) = rest.split_first().filter(|_| !is_complete(lanes)) else { break };
             lanes = self.next(lanes, byte);
             seen += 1;
+            rest = later;
             if is_complete(lanes) {
                 break;
             }
@@ -139,6 +141,12 @@ impl Filter {
     fn next(&self, lanes: u64, byte: u8) -> u64 {
         lanes << LANE | self.lanes.get(byte)
     }
+}
+
+/// Does some bucket fit in four columns or more?
+#[inline(always)]
+fn is_advanced(lanes: u64) -> bool {
+    lanes < u64::MAX << (4 * LANE)
 }
 
 /// Does some bucket fit in all columns?

@@ -174,6 +174,11 @@ impl Channels {
         self.list.get(id.0)
     }
 
+    /// Does anything close this channel before the end of the body?
+    pub(crate) fn has_closer(&self, id: ChannelId) -> bool {
+        self.closers.iter().any(|closer| closer.channel == id)
+    }
+
     pub(crate) fn closer(&self, closer: usize) -> Option<&CloserPlan> {
         self.closers.get(closer)
     }

@@ -86,6 +86,22 @@ pub(crate) struct Outcome {
     pub(crate) requests: Vec<Seen>,
 }
 
+impl Seen {
+    /// The body without its coding, which Veilwire undoes (RFC 1952).
+    pub(crate) fn plain(&self) -> Result<Vec<u8>> {
+        match self.head.header("content-encoding") {
+            None => Ok(self.body.clone()),
+            Some(b"gzip") => {
+                // The exporters write the shortest header and eight bytes of checksum and length.
+                let packed = self.body.get(10..self.body.len().saturating_sub(8)).context("no gzip")?;
+                let inflated = miniz_oxide::inflate::decompress_to_vec(packed);
+                inflated.map_err(|error| anyhow!("not deflate: {:?}", error.status))
+            }
+            Some(other) => bail!("coding {}", other.escape_ascii()),
+        }
+    }
+}
+
 impl Reply {
     /// An answer with this type and body.
     pub(crate) fn new(content_type: &str, body: impl Into<Vec<u8>>) -> Self {
@@ -191,6 +207,8 @@ impl Stage {
             .env("VEILWIRE_SDK_CALLS", calls.to_string())
             .env("VEILWIRE_SDK_TOKEN", &self.token)
             .env("SSL_CERT_FILE", self.kit.pki.path("edge-ca.pem"))
+            // `requests` prefers it to what an SDK is told.
+            .env("REQUESTS_CA_BUNDLE", self.kit.pki.path("edge-ca.pem"))
             .env("NO_PROXY", "*")
             .env("no_proxy", "*")
             .env("PYTHONDONTWRITEBYTECODE", "1")

@@ -173,7 +173,8 @@ impl Reason {
                     MaskError::InvalidJson
                     | MaskError::InvalidFrame
                     | MaskError::Truncated
-                    | MaskError::Coding,
+                    | MaskError::Coding
+                    | MaskError::Multipart,
                 ),
                 Direction::Request,
             ) => 400,

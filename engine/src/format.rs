@@ -1,14 +1,17 @@
 //! Syntax of bodies: where text is. Whether a text holds anything is the business of [`mask`](crate::mask).
 
 mod crc32;
+pub(crate) mod eventstream;
 pub(crate) mod inflate;
 pub(crate) mod json;
+pub(crate) mod multipart;
 pub(crate) mod objects;
 pub(crate) mod paths;
 pub(crate) mod protobuf;
 pub(crate) mod sse;
 
 pub use inflate::Coding;
+pub use multipart::Boundary;
 
 /// A format that can be masked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -23,11 +26,24 @@ pub enum Format {
     Text,
     /// A form (`application/x-www-form-urlencoded`, WHATWG URL, section 5).
     Form,
+    /// Parts of any of these formats (RFC 2046, section 5.1).
+    Multipart {
+        /// Every part must name the field of a form that it is (RFC 7578).
+        form: bool,
+        /// What is between the parts.
+        boundary: Boundary,
+    },
     /// One protobuf message.
     Protobuf,
     /// gRPC (gRPC over HTTP/2): protobuf messages, each with its length in front.
     Grpc,
+    /// Frames with headers and checksums (`application/vnd.amazon.eventstream`).
+    EventStream,
 }
+
+/// Bytes are not of the format they should be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Malformed;
 
 /// Why a `content-type` cannot be masked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -59,10 +75,12 @@ impl Format {
         if !is_token(kind) || !is_token(subtype) {
             return Err(FormatError::Malformed);
         }
+        let boundary = check_parameters(parameters)?.and_then(|text| Boundary::new(text.as_bytes()));
         let format = match (kind, subtype) {
             ("text", "event-stream") => Format::Sse,
             ("application" | "text", "json") => Format::Json,
             ("application", "x-ndjson" | "ndjson" | "jsonl" | "x-jsonlines" | "json-lines") => Format::Lines,
+            ("application", "vnd.amazon.eventstream") => Format::EventStream,
             ("application", "x-protobuf" | "protobuf") => Format::Protobuf,
             ("application", "grpc" | "grpc+proto") => Format::Grpc,
             // Its messages have a prefix, and are no documents.
@@ -71,10 +89,13 @@ impl Format {
             ("text", subtype) if !FOLDED.contains(&subtype) => Format::Text,
             ("application", "x-www-form-urlencoded") => Format::Form,
             ("application", subtype) if TEXT.contains(&subtype) => Format::Text,
+            ("multipart", "form-data" | "mixed") => {
+                let form = subtype == "form-data";
+                Format::Multipart { form, boundary: boundary.ok_or(FormatError::Malformed)? }
+            }
             (_, subtype) if subtype.ends_with("+xml") => Format::Text,
             _ => return Err(FormatError::UnknownType),
         };
-        check_charset(parameters)?;
         Ok(format)
     }
 }
@@ -95,13 +116,14 @@ fn is_token(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(is_tchar)
 }
 
-/// Reads the parameters; quoted strings may hold `;`.
-fn check_charset(mut rest: &str) -> Result<(), FormatError> {
+/// Reads the parameters; quoted strings may hold `;`. Checks the charset and returns the boundary.
+fn check_parameters(mut rest: &str) -> Result<Option<&str>, FormatError> {
     let mut seen = false;
+    let mut boundary = None;
     loop {
         rest = rest.trim_start_matches([' ', '\t', ';']);
         if rest.is_empty() {
-            return Ok(());
+            return Ok(boundary);
         }
         let (name, after) = rest.split_once('=').ok_or(FormatError::Malformed)?;
         let name = name.trim_matches(BLANK);
@@ -120,6 +142,10 @@ fn check_charset(mut rest: &str) -> Result<(), FormatError> {
                 return Err(FormatError::UnsupportedCharset);
             }
             seen = true;
+        }
+        // SECURITY: as with the charset; whoever reads the other one cuts elsewhere.
+        if name.eq_ignore_ascii_case("boundary") && boundary.replace(value.trim_matches(BLANK)).is_some() {
+            return Err(FormatError::Malformed);
         }
         rest = after;
     }
@@ -157,6 +183,7 @@ mod tests {
             ("application/json; charset=latin1", Ok(Format::Json)),
             ("application/json;", Ok(Format::Json)),
             ("application/x-protobuf", Ok(Format::Protobuf)),
+            ("application/vnd.amazon.eventstream", Ok(Format::EventStream)),
             ("application/protobuf; proto=x", Ok(Format::Protobuf)),
             ("application/grpc", Ok(Format::Grpc)),
             ("application/grpc+proto", Ok(Format::Grpc)),
@@ -182,10 +209,20 @@ mod tests {
             ("image/svg+xml", Ok(Format::Text)),
             ("text/plain; charset=utf-16", Err(FormatError::UnsupportedCharset)),
             ("text/vcard", Err(FormatError::UnknownType)),
+            ("multipart/related; boundary=a", Err(FormatError::UnknownType)),
+            ("multipart/form-data", Err(FormatError::Malformed)),
+            ("multipart/form-data; boundary=\"a", Err(FormatError::Malformed)),
+            ("multipart/form-data; boundary=a; boundary=b", Err(FormatError::Malformed)),
+            ("multipart/form-data; boundary=a*b", Err(FormatError::Malformed)),
             ("message/rfc822", Err(FormatError::UnknownType)),
             ("application/octet-stream", Err(FormatError::UnknownType)),
         ] {
             assert_eq!(Format::of(value.as_bytes()), expected, "{value}");
+        }
+        let boundary = Boundary::new(b"a b").unwrap();
+        for (value, form) in [("form-data", true), ("mixed", false)] {
+            let value = format!("Multipart/{value}; BOUNDARY=\"a b\"");
+            assert_eq!(Format::of(value.as_bytes()), Ok(Format::Multipart { form, boundary }));
         }
         assert_eq!(Format::of(b"application/json\xFF"), Err(FormatError::Malformed));
     }

@@ -24,6 +24,7 @@ mod channel;
 pub mod detector;
 mod document;
 mod event;
+mod eventstream;
 mod finding;
 mod form;
 mod framer;
@@ -34,10 +35,12 @@ mod keys;
 mod lines;
 mod long;
 mod message;
+mod multipart;
 mod nested;
 mod plain;
 mod plan;
 mod protobuf;
+mod repeat;
 mod scalar;
 pub mod scan;
 mod stream;
@@ -45,6 +48,7 @@ mod survey;
 mod text;
 mod trailers;
 pub mod validate;
+mod wrapped;
 
 pub use finding::{Finding, Findings, What};
 pub(crate) use head::{is_exempt, mask_headers, mask_query, scan_path};
@@ -114,6 +118,12 @@ pub enum MaskError {
     /// A content coding (gzip, deflate) that is damaged, or followed by something else.
     #[error("damaged content coding")]
     Coding,
+    /// A multipart body that is malformed, or that readers would not cut in the same way.
+    #[error("malformed multipart body")]
+    Multipart,
+    /// A part whose type or transfer encoding cannot be inspected.
+    #[error("part that cannot be inspected")]
+    Part,
     /// More comes out of a content coding than `limits.inflateRatio` allows.
     #[error("content coding expands too much")]
     InflateRatio,
@@ -144,6 +154,8 @@ impl MaskError {
             MaskError::NoCarrier => "no-carrier",
             MaskError::Charset => "charset",
             MaskError::Coding => "content-coding",
+            MaskError::Multipart => "multipart",
+            MaskError::Part => "part",
             MaskError::InflateRatio => "inflate-ratio",
             MaskError::InvalidFrame => "malformed-message",
             MaskError::MessageLimit => "message-limit",

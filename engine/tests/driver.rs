@@ -1,6 +1,8 @@
 //! The driver on a fake host: what goes through, what pauses, what is cut, and in which callback.
 #![cfg(test)]
 
+#[path = "driver/heads.rs"]
+mod heads;
 mod support;
 
 use support::{Call, EMAIL, FakeHost, NOW, policy, token};
@@ -362,7 +364,7 @@ fn a_client_that_leaves_is_told_as_cut_with_what_was_found() {
     let (mut driver, mut host) = agent("/chat");
     assert_eq!(driver.request_head(&mut host, true), Action::Continue);
     assert_eq!(driver.response_head(&mut host, false), Action::Continue);
-    feed(&mut driver, &mut host, Response, format!(r#"["{EMAIL}", "ada@"#).as_bytes(), false);
+    feed(&mut driver, &mut host, Response, format!(r#"{{"a": "{EMAIL}", "b": "ada@"#).as_bytes(), false);
     driver.finish(&mut host);
     assert_eq!(host.audit()["outcome"], "cut");
     assert_eq!(host.audit()["response"]["findings"][0]["count"], 1);

@@ -109,7 +109,7 @@ fn hosts_that_fail() {
 
 #[test]
 fn request_bodies() {
-    let deep = "[".repeat(65);
+    let deep = "{\"a\":".repeat(65);
     let rows: [(&str, &[u8], u32); 5] = [
         ("not json", b"{\"a\": ada@example.com}", 400),
         ("cut json", b"{\"a\": \"b\"", 400),

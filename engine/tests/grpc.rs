@@ -2,6 +2,7 @@
 #![cfg(test)]
 
 #[expect(dead_code, reason = "calls have a policy of their own")]
+#[expect(dead_code, reason = "every test binary uses its own part of this module")]
 mod support;
 
 use serde_json::json;
@@ -172,7 +173,7 @@ fn refusals_are_grpc_statuses_from_one_table() {
     assert_eq!(text, "a rule forbids this request: contractors-no-chat: ask in #access");
     let (mut driver, mut host) = call();
     assert_eq!(driver.request_head(&mut host, true), Action::Continue);
-    host.set_response("content-type", "text/html");
+    host.set_response("content-type", "image/png");
     assert_eq!(driver.response_head(&mut host, false), Action::Pause);
     assert_eq!((host.replies[0].status, host.replies[0].grpc_status), (502, Some(13)));
 }

@@ -117,7 +117,7 @@ fn the_elements_of_an_array_are_a_delta_stream() {
     for body in ["[]", " [ ] ", "[{}]", "[ {} , {} ]"] {
         passes(&plan(false), Format::Json, body, body);
     }
-    for body in ["[,]", "[{},]", "[{} {}]", "[{}]]", "[{}]{}", "[{}],", "[1]", "[\"x\"]", "[{}\n{}]", "{}]"] {
+    for body in ["[,]", "[{},]", "[{} {}]", "[{}]]", "[{}]{}", "[{}],", "[{}\n{}]", "{}]"] {
         refused(&plan(false), Format::Json, body, MaskError::InvalidJson);
     }
     for body in ["[", "[{}", "[{},", "[{\"a\":1}, {"] {
@@ -252,4 +252,27 @@ fn an_object_too_large_to_hold_that_fails_has_no_error_line_inside() {
             assert!(run(&[head, tail]) == whole, "cut at {at}");
         }
     }
+}
+
+#[test]
+fn elements_that_are_no_objects_pass_beside_deltas() {
+    for format in [Format::Json, Format::Lines] {
+        passes(
+            &plan(false),
+            format,
+            "[1 , \"ada@example.com\", [true ,{}] ]",
+            "[1 , \"[EMAIL]\", [true ,{}] ]",
+        );
+        passes(&plan(false), format, "[4111111111111111,null]", "[\"[CARD]\",null]");
+    }
+    let body = format!("[\"x\",{},7 ,{}]", text("ada@exam"), text("ple.com"));
+    let masked = format!("[\"x\",{},7 ,{},{}]", text(""), text(""), text("[EMAIL]"));
+    passes(&plan(false), Format::Json, &body, &masked);
+    for broken in ["[1 2]", "[4111 1111 1111 1111]", "[1,]", "[,1]", "[\"a\" \"b\"]", "[nul]", "[1}", "[[1}]"]
+    {
+        refused(&plan(false), Format::Json, broken, MaskError::InvalidJson);
+        let (out, _) = send(&plan(false), Format::Json, [broken.as_bytes()]);
+        assert!(!String::from_utf8_lossy(&out).contains("4111"), "{broken}");
+    }
+    refused(&plan(false), Format::Json, "[1", MaskError::Truncated);
 }

@@ -211,6 +211,10 @@ fn random_documents_of_a_content_are_masked_as_the_oracle_says() {
                 quote(&mut random, &inner, false)
             ),
         };
+        // The elements of an array are a delta stream here, with the paths of a document each: see `mask_lines`.
+        if body.starts_with('[') {
+            continue;
+        }
         check_document(&setup, &rules, &body, &mut random);
     }
 }

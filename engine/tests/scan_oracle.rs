@@ -49,6 +49,8 @@ fn patterns(list: &[(&str, Option<Validator>)]) -> Vec<Pattern> {
 /// A compiled set and the oracle for the same patterns.
 struct Bench {
     set: DetectorSet,
+    /// The same set, with every byte stepped.
+    unfiltered: DetectorSet,
     oracle: Oracle,
     count: u16,
 }
@@ -62,7 +64,8 @@ impl Bench {
         let Built { automata, .. } = build(patterns, WINDOW).ok()?;
         let validators = patterns.iter().map(|pattern| pattern.validator).collect();
         let set = DetectorSet::with_validators(automata, validators).expect("what is built is accepted");
-        Some(Bench { set, oracle: Oracle::new(patterns), count: patterns.len() as u16 })
+        let unfiltered = set.clone().unfiltered();
+        Some(Bench { set, unfiltered, oracle: Oracle::new(patterns), count: patterns.len() as u16 })
     }
 
     /// Every active set worth trying for one text: all, and now and then a random part.
@@ -77,7 +80,7 @@ impl Bench {
     fn check(&mut self, case: &str, text: &[u8], random: &mut Random) -> u64 {
         let active = self.active(random);
         let text = self.oracle.examine(text, &active);
-        let mut scan = Scan::new();
+        let (mut scan, mut stepped) = (Scan::new(), Scan::new());
         let mut cuttings = vec![vec![], (1..text.bytes.len()).collect()];
         cuttings.push((1..text.bytes.len()).step_by(2 + random.below(7)).collect());
         for _ in 0..2 {
@@ -89,6 +92,9 @@ impl Bench {
         for (kind, cuts) in cuttings.iter().enumerate() {
             scan.reset();
             self.run(&mut scan, &text, &active, cuts, &format!("{case}, cutting {kind}"));
+            scan.reset();
+            stepped.reset();
+            self.compare(&mut scan, &mut stepped, &text, &active, cuts, &format!("{case}, cutting {kind}"));
         }
         cuttings.len() as u64
     }
@@ -109,6 +115,35 @@ impl Bench {
         assert_eq!(scan.decided(), text.bytes.len() as u64, "{case}: all decided at the end");
         assert_eq!(spans, text.spans, "{case}: spans");
         assert_eq!(scan.open_span(), None, "{case}: nothing open at the end");
+    }
+
+    /// After every feed the filter has changed nothing: what is decided, what is open, what is held, what was found.
+    fn compare(
+        &self,
+        scan: &mut Scan,
+        stepped: &mut Scan,
+        text: &Text,
+        active: &DetectorBits,
+        cuts: &[usize],
+        case: &str,
+    ) {
+        let mut from = 0;
+        for &to in cuts.iter().chain([&text.bytes.len()]) {
+            scan.feed(&self.set, active, &text.bytes[from..to]);
+            stepped.feed(&self.unfiltered, active, &text.bytes[from..to]);
+            from = to;
+            assert_eq!(format!("{scan:?}"), format!("{stepped:?}"), "{case}: state at {to}");
+            assert_eq!(
+                (scan.decided(), scan.open_span()),
+                (stepped.decided(), stepped.open_span()),
+                "{case}"
+            );
+            while let Some(span) = stepped.pop_span() {
+                assert_eq!(scan.pop_span(), Some(span), "{case}: span at {to}");
+            }
+            assert_eq!(scan.pop_span(), None, "{case}: a span too many at {to}");
+            assert!(scan.steps() <= stepped.steps(), "{case}: the filter adds steps");
+        }
     }
 
     /// What is decided now is what the oracle says.
@@ -238,10 +273,10 @@ fn hostile_texts_take_bounded_steps() {
         b"222-22-2222-",
     ];
     for unit in units {
-        let mut per_byte = Vec::new();
-        for size in [10 * 1024, 20 * 1024, 40 * 1024] {
-            let text: Vec<u8> = unit.iter().copied().cycle().take(size).collect();
-            for chunk in [size, 1000, 7, 1] {
+        for chunk in [usize::MAX, 1000, 7, 1] {
+            let mut per_byte = Vec::new();
+            for size in [10 * 1024, 20 * 1024, 40 * 1024] {
+                let text: Vec<u8> = unit.iter().copied().cycle().take(size).collect();
                 let mut scan = Scan::new();
                 for part in text.chunks(chunk) {
                     scan.feed(&bench.set, &all, part);
@@ -258,10 +293,10 @@ fn hostile_texts_take_bounded_steps() {
                 );
                 per_byte.push(steps as f64 / size as f64);
             }
+            let least = per_byte.iter().copied().fold(f64::MAX, f64::min);
+            let most = per_byte.iter().copied().fold(0.0, f64::max);
+            assert!(most <= least * 1.5 + 0.2, "steps per byte grow: {least} to {most}");
         }
-        let (least, most) =
-            (per_byte.iter().copied().fold(f64::MAX, f64::min), per_byte.iter().copied().fold(0.0, f64::max));
-        assert!(most <= least * 1.5 + 0.2, "steps per byte grow: {least} to {most}");
     }
 }
 

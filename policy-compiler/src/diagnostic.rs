@@ -119,6 +119,7 @@ codes! {
     E0706 "routes overlap",
     W0708 "declared but not used",
     W0711 "allowed route without a mask",
+    W0712 "mask changes signed requests",
     E0803 "mask that hides nothing",
     E0901 "not supported yet",
     E0902 "policy larger than a filter accepts",

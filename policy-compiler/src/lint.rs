@@ -5,6 +5,7 @@
 pub mod access;
 pub mod placeholders;
 pub mod routes;
+pub mod signed;
 pub mod unused;
 
 use crate::diagnostic::Diagnostics;
@@ -18,5 +19,6 @@ pub fn run(resolved: &Resolved<'_>, out: &mut Diagnostics) {
         return;
     }
     access::run(resolved.policy, out);
+    signed::run(resolved.policy, out);
     unused::run(resolved, out);
 }

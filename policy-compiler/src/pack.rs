@@ -47,7 +47,7 @@ const EMBEDDED: &[Embedded] = &[
     Embedded {
         reference: "bedrock@1",
         yaml: include_str!("../packs/bedrock.yaml"),
-        contents: contents!["bedrock.converse", "bedrock.invoke"],
+        contents: contents!["bedrock.agent", "bedrock.converse", "bedrock.invoke"],
     },
     Embedded {
         reference: "gemini@1",

@@ -11,13 +11,17 @@
 //! Input comes as *runs*, in which every byte stands for itself, or as *cells*: one or more decoded bytes that an outer
 //! layer wrote in some other way. So a document inside a string is walked without being unwrapped first.
 
+mod block;
 mod escape;
+mod glide;
 mod number;
 mod string;
 
 pub(crate) use super::paths::NameId;
 use super::paths::{Paths, StateId};
+pub(crate) use block::{Block, Mark, Unescaper, string_length};
 use escape::Escape;
+pub(crate) use glide::Plain;
 use number::Number;
 use string::known_key;
 
@@ -40,6 +44,13 @@ pub(crate) trait Visit {
     fn text(&mut self, place: Place<'_>, run: &[u8]) -> Result<(), Self::Error>;
     /// One character of a string (or one byte) that is written differently: all of `raw` or nothing.
     fn cell(&mut self, place: Place<'_>, raw: &[u8], text: &[u8]) -> Result<(), Self::Error>;
+    /// Several characters of a string at once.
+    fn block(&mut self, place: Place<'_>, block: Block<'_>) -> Result<(), Self::Error> {
+        block.pieces().try_for_each(|(raw, text)| {
+            // An escape is longer than what it means.
+            if raw.len() == text.len() { self.text(place, text) } else { self.cell(place, raw, text) }
+        })
+    }
     /// The closing quote.
     fn string_end(&mut self, place: Place<'_>, raw: &[u8]) -> Result<(), Self::Error>;
     /// A part of a number or literal: decoded and as written (equally long, or one byte decoded).
@@ -54,6 +65,18 @@ pub(crate) trait Visit {
     fn scalar_end(&mut self, place: Place<'_>, kind: Scalar) -> Result<(), Self::Error>;
     /// A line end after a document, where another may follow on the next line.
     fn line_end(&mut self) {}
+    /// May tokens be asked for by [`Visit::plain`] now?
+    fn may_glide(&self) -> bool {
+        false
+    }
+    /// Is there nothing to do with this token, at this place, but to pass it on?
+    fn plain(&mut self, _place: Place<'_>, _token: Plain<'_>) -> bool {
+        false
+    }
+    /// Tokens to which [`Visit::plain`] said yes, with the blanks and marks around them.
+    fn through(&mut self, _raw: &[u8]) -> Result<(), Self::Error> {
+        Ok(())
+    }
     /// A whole key that the paths name, quotes included. Returns `false` to have it piece by piece instead.
     fn known_key(&mut self, place: Place<'_>, name: NameId, raw: &[u8]) -> Result<bool, Self::Error>;
 }
@@ -81,6 +104,8 @@ pub(crate) struct Place<'w> {
     pub(crate) frames: &'w [Frame],
     /// What the paths say about it; of no meaning for a key.
     pub(crate) state: StateId,
+    /// Bytes of the document before the token, where they come in runs.
+    pub(crate) offset: usize,
 }
 
 /// A container that is open.
@@ -143,6 +168,8 @@ pub(crate) struct Walker {
     escape: Escape,
     depth: usize,
     follow: Follow,
+    /// Bytes of runs taken since the start of the document.
+    taken: usize,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -176,7 +203,18 @@ impl Walker {
     pub(crate) fn new(root: StateId, depth: usize, follow: Follow) -> Walker {
         let (frames, key) = (Vec::new(), Vec::new());
         let escape = Escape::default();
-        Walker { state: State::Start(0), frames, at: root, root, key, in_key: false, escape, depth, follow }
+        Walker {
+            state: State::Start(0),
+            frames,
+            at: root,
+            root,
+            key,
+            in_key: false,
+            escape,
+            depth,
+            follow,
+            taken: 0,
+        }
     }
 
     /// Goes back to the start of a new document; keeps the memory.
@@ -188,6 +226,12 @@ impl Walker {
         self.key.clear();
         self.in_key = false;
         self.escape.clear();
+        self.taken = 0;
+    }
+
+    /// The document is inside of one more container, which counts.
+    pub(crate) fn lower_depth(&mut self) {
+        self.depth = self.depth.saturating_sub(1);
     }
 
     /// Has nothing been taken yet?
@@ -219,7 +263,7 @@ impl Walker {
 
     /// Where the walk is.
     pub(crate) fn place(&self) -> Place<'_> {
-        Place { frames: &self.frames, state: self.at }
+        Place { frames: &self.frames, state: self.at, offset: self.taken }
     }
 
     /// Hands out the bytes of an escape that began and is not complete: decoded bytes with the way each was written.
@@ -250,9 +294,13 @@ impl Walker {
         visit: &mut V,
     ) -> Result<(), Stop<V::Error>> {
         let mut rest = input;
+        let mut unescaper = Unescaper::default();
         while !rest.is_empty() {
-            match self.advance(rest, paths, visit) {
-                Ok(taken) => rest = rest.get(taken..).unwrap_or_default(),
+            match self.advance(rest, &mut unescaper, paths, visit) {
+                Ok(taken) => {
+                    rest = rest.get(taken..).unwrap_or_default();
+                    self.taken = self.taken.saturating_add(taken);
+                }
                 Err(Fault::Syntax) => return Err(Stop::Syntax { taken: input.len() - rest.len() }),
                 Err(Fault::TooDeep) => return Err(Stop::TooDeep),
                 Err(Fault::Visit(error)) => return Err(Stop::Visit(error)),
@@ -315,12 +363,17 @@ impl Walker {
     fn advance<V: Visit>(
         &mut self,
         rest: &[u8],
+        unescaper: &mut Unescaper,
         paths: &Paths,
         visit: &mut V,
     ) -> Result<usize, Fault<V::Error>> {
+        let taken = self.glide(rest, paths, visit)?;
+        if taken > 0 {
+            return Ok(taken);
+        }
         let Some(&byte) = rest.first() else { return Ok(0) };
         match self.state {
-            State::String => self.string_run(rest, paths, visit),
+            State::String => self.string_run(rest, unescaper, paths, visit),
             State::Number(number) => self.number_run(number, rest, paths, visit),
             State::FirstKey | State::Key if byte == b'"' => match known_key(rest, paths) {
                 Some((name, raw)) if self.whole_key(name, raw, paths, visit)? => Ok(raw.len()),

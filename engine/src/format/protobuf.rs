@@ -6,6 +6,8 @@
 //! Readers disagree about what is too long or too large (some truncate to 32 bits). Such spellings are refused; varints
 //! that are merely longer than needed are not.
 
+use super::Malformed;
+
 /// One field, or one mark of a group.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Field<'m> {
@@ -28,10 +30,6 @@ pub(crate) enum Wire {
     GroupStart,
     GroupEnd,
 }
-
-/// The bytes are no message.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Malformed;
 
 /// The fields of a message.
 pub(crate) struct Fields<'m> {

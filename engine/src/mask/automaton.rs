@@ -177,10 +177,16 @@ impl Automaton {
         self.reach_sets.get(usize::from(index)).copied().unwrap_or_default()
     }
 
-    fn row(&self, state: u16) -> &[u16] {
+    /// The states after each class of bytes.
+    pub(crate) fn row(&self, state: u16) -> &[u16] {
         let stride = usize::from(self.stride);
         let from = usize::from(state) * stride;
         self.rows.get(from..from + stride).unwrap_or_default()
+    }
+
+    /// The class of a byte: its place in a row.
+    pub(crate) fn class(&self, byte: u8) -> usize {
+        self.classes.get(usize::from(byte)).copied().map_or(0, usize::from)
     }
 
     /// A live state that can report nothing would hold text back for no reason.

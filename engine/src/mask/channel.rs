@@ -9,6 +9,7 @@ use super::document::Layer;
 use super::nested::Nested;
 use super::plan::{ChannelId, ChannelPlan, MAX_KEYS, MaskPlan};
 use super::text::{Location, Sink, TextUnit};
+use crate::format::json::Block;
 use crate::format::paths::StateId;
 
 /// The values that name an instance of a channel.
@@ -132,10 +133,12 @@ impl Instance {
         self.begun = true;
     }
 
-    fn write_run(&mut self, run: &[u8], sink: &mut Sink<'_>) -> Result<(), MaskError> {
+    fn write_block(&mut self, block: &Block<'_>, sink: &mut Sink<'_>) -> Result<(), MaskError> {
         self.with(sink, |body, sink, at| match body {
-            Body::Text(unit) => unit.literal(run, sink, at),
-            Body::Document(nested) => nested.literal(run, sink, at),
+            Body::Text(unit) => unit.block(block, sink, at),
+            Body::Document(nested) => block.pieces().try_for_each(|(raw, text)| {
+                if raw == text { nested.literal(text, sink, at) } else { nested.cell(raw, text, sink, at) }
+            }),
         })
     }
 
@@ -210,13 +213,13 @@ impl Flow<'_> {
         Ok(())
     }
 
-    pub(crate) fn write_run(
+    pub(crate) fn write_block(
         &mut self,
         number: usize,
-        run: &[u8],
+        block: &Block<'_>,
         sink: &mut Sink<'_>,
     ) -> Result<(), MaskError> {
-        self.instance(number)?.0.write_run(run, sink)
+        self.instance(number)?.0.write_block(block, sink)
     }
 
     pub(crate) fn write(

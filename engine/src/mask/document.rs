@@ -10,7 +10,7 @@ use super::nested::Nested;
 use super::plan::Actions;
 use super::scalar::HeldScalar;
 use super::text::{Location, Sink, TextUnit};
-use crate::format::json::{NameId, Place, Scalar, ScalarPart, Visit};
+use crate::format::json::{Block, NameId, Place, Plain, Scalar, ScalarPart, Visit};
 
 /// What is kept of a document between two calls.
 #[derive(Default)]
@@ -31,6 +31,10 @@ pub(crate) struct Document {
     /// Fragments and channel signatures met so far.
     fragments: usize,
     signatures: usize,
+    /// Fragments that were given to their channel and to nothing else.
+    given: usize,
+    /// Something stands in the place of a value.
+    changed: bool,
 }
 
 /// How a document is written.
@@ -87,6 +91,9 @@ pub(crate) struct Writer<'w, 's> {
     pub(crate) flow: Flow<'w>,
 }
 
+/// With less room even a short number may have to be refused, so nothing is passed over.
+const LEAST_ROOM: usize = 1024;
+
 impl Document {
     pub(crate) fn new(layer: Layer) -> Document {
         Document { layer, ..Document::default() }
@@ -104,6 +111,8 @@ impl Document {
         self.signed.clear();
         self.fragments = 0;
         self.signatures = 0;
+        self.given = 0;
+        self.changed = false;
     }
 
     /// The string in which the walk is.
@@ -114,6 +123,11 @@ impl Document {
     /// May what comes belong to a value that is dropped, if it is no JSON?
     pub(crate) fn is_dropping(&self) -> bool {
         self.drop.is_some() || self.dropped
+    }
+
+    /// The fragments that it gave to their channels, if all else was written as it came, but for what was found in it.
+    pub(crate) fn given(&self) -> Option<usize> {
+        (!self.changed).then_some(self.given)
     }
 
     /// Is anything read still to be written?
@@ -157,8 +171,8 @@ impl<'w> Writer<'w, '_> {
         self.sink.out.extend_from_slice(raw);
     }
 
-    /// A value begins: does something else stand in its place?
-    fn begin(&mut self, place: Place<'_>) -> Result<(), MaskError> {
+    /// A value begins, which may be `null`: does something else stand in its place?
+    fn begin(&mut self, place: Place<'_>, null: bool) -> Result<(), MaskError> {
         let plan = self.sink.plan;
         let (false, Some(actions)) = (self.document.drop.is_some(), plan.actions(place.state)) else {
             return Ok(());
@@ -170,14 +184,16 @@ impl<'w> Writer<'w, '_> {
             self.sink.replace_field(field, self.location(place));
             self.raw(quote);
             self.document.drop = Some(place.frames.len());
+            self.document.changed = true;
             return self.note(before, actions);
         }
         if self.document.is_inner() || self.document.skip.is_some() {
             return Ok(());
         }
-        if actions.null || (actions.once && self.flow.is_copy()) {
+        if !null && (actions.null || (actions.once && self.flow.is_copy())) {
             self.raw(b"null");
             self.document.drop = Some(place.frames.len());
+            self.document.changed = true;
         } else if actions.skip {
             self.document.skip = Some(place.frames.len());
         }
@@ -233,6 +249,7 @@ impl<'w> Writer<'w, '_> {
         }
         if let Some(pair) = actions.signature {
             let changed = self.document.signed.get(pair).is_some_and(|state| state.changed);
+            self.document.changed |= changed;
             return Ok(if changed { Text::Emptied } else { Text::Signature(pair) });
         }
         if actions.channel_signature.is_some() && self.flow.is_on() {
@@ -314,7 +331,7 @@ impl Visit for Writer<'_, '_> {
     }
 
     fn enter(&mut self, place: Place<'_>, _array: bool, raw: &[u8]) -> Result<(), MaskError> {
-        self.begin(place)?;
+        self.begin(place, false)?;
         if self.document.drop.is_some() {
             return Ok(());
         }
@@ -358,7 +375,7 @@ impl Visit for Writer<'_, '_> {
             }
             return Ok(());
         }
-        self.begin(place)?;
+        self.begin(place, false)?;
         let plan = self.sink.plan;
         let actions = plan.actions(place.state);
         let string = match (self.document.drop, self.document.skip, actions) {
@@ -376,6 +393,9 @@ impl Visit for Writer<'_, '_> {
                 self.sink.out.extend_from_slice(text);
                 self.document.string = Text::Emptied;
             } else {
+                // A signed text may change what becomes of its signature.
+                let signed = actions.is_some_and(|actions| actions.signed_text.is_some());
+                self.document.given += usize::from(!signed);
                 self.flow.begin(number, place.state)?;
             }
         }
@@ -401,7 +421,7 @@ impl Visit for Writer<'_, '_> {
             },
             Text::Fragment(number) => {
                 let before = self.sink.replaced;
-                self.flow.write_run(number, run, self.sink)?;
+                self.flow.write_block(number, &Block::literal(run), self.sink)?;
                 self.note_at(before, place)
             }
             Text::Key => {
@@ -414,6 +434,55 @@ impl Visit for Writer<'_, '_> {
 
     fn cell(&mut self, place: Place<'_>, raw: &[u8], text: &[u8]) -> Result<(), MaskError> {
         self.write_text(place, raw, text)
+    }
+
+    fn block(&mut self, place: Place<'_>, block: Block<'_>) -> Result<(), MaskError> {
+        let before = self.sink.replaced;
+        match self.document.string {
+            Text::Own => {
+                let at = self.location(place);
+                self.document.unit.block(&block, self.sink, at)?;
+            }
+            Text::Fragment(number) => self.flow.write_block(number, &block, self.sink)?,
+            _ => {
+                return block.pieces().try_for_each(|(raw, text)| {
+                    if raw == text { self.text(place, text) } else { self.cell(place, raw, text) }
+                });
+            }
+        }
+        self.note_at(before, place)
+    }
+
+    fn may_glide(&self) -> bool {
+        let Document { drop, scalar, .. } = &*self.document;
+        !self.document.is_inner() && drop.is_none() && !scalar.waits() && self.sink.room >= LEAST_ROOM
+    }
+
+    fn plain(&mut self, place: Place<'_>, token: Plain<'_>) -> bool {
+        let plan = self.sink.plan;
+        let Document { skip, keys, signed, .. } = &*self.document;
+        let actions = plan.actions(place.state);
+        let acts = || actions.is_some_and(|actions| actions.writes);
+        let skips = || actions.is_some_and(|actions| actions.skip);
+        let clear = |text| plan.set().filter().is_clear(text);
+        match token {
+            Plain::Enter => !acts() && (skip.is_some() || !skips()) && signed.len() == plan.signed(),
+            Plain::Leave => *skip != Some(place.frames.len()) && !keys.remembers(),
+            Plain::Key(name, text) => {
+                skip.is_some() || plan.is_clean(name) || (keys.may_pass(text) && clear(text))
+            }
+            Plain::String(text) | Plain::Number(text) => {
+                !acts() && (skip.is_some() || skips() || clear(text))
+            }
+            Plain::Literal(text) => actions.is_none_or(|actions| {
+                actions.field.is_none() && !actions.once && (!actions.null || text == b"null")
+            }),
+        }
+    }
+
+    fn through(&mut self, raw: &[u8]) -> Result<(), MaskError> {
+        self.raw(raw);
+        Ok(())
     }
 
     fn string_end(&mut self, place: Place<'_>, raw: &[u8]) -> Result<(), MaskError> {
@@ -453,7 +522,7 @@ impl Visit for Writer<'_, '_> {
         raw: &[u8],
     ) -> Result<(), MaskError> {
         if part.first {
-            self.begin(place)?;
+            self.begin(place, part.kind == Scalar::Literal && text == b"n")?;
         }
         if self.document.drop.is_some() {
             return Ok(());

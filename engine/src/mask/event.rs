@@ -206,6 +206,19 @@ impl Frames for EventWriter {
         self.document.end_survey(survey, plan)
     }
 
+    fn pattern(&self, block: &[u8]) -> Option<(usize, usize)> {
+        let (mut at, mut start) = (0, None);
+        for line in lines(block) {
+            if let (Field::Data, value) = line.field()
+                && start.replace(at + value).is_some()
+            {
+                return None;
+            }
+            at += line.text.len() + line.end.len();
+        }
+        Some((start?, self.document.given()?))
+    }
+
     /// Writes a block. A copy has only the fields that readers dispatch on.
     fn write(
         &mut self,

@@ -99,8 +99,7 @@ impl FormBody {
     /// Text of the current part: a run in which every byte stands for itself, or one byte.
     fn text(&mut self, raw: &[u8], text: &[u8], sink: &mut Sink<'_>) -> Result<(), MaskError> {
         let names = self.names();
-        let outer = &self.name.frames;
-        let at = Location { root: self.root, outer, inner: &[] };
+        let at = self.name.location(self.root);
         match self.part {
             Part::Name if raw == text => self.unit.literal(raw, sink, names)?,
             Part::Name => self.unit.cell(raw, text, sink, names)?,
@@ -123,7 +122,7 @@ impl FormBody {
         match self.part {
             Part::Name => self.unit.finish(sink, names)?,
             Part::Value => {
-                let at = Location { root: self.root, outer: &self.name.frames, inner: &[] };
+                let at = self.name.location(self.root);
                 self.value.finish(sink, at)?;
             }
             Part::Dropped => {}
@@ -142,7 +141,7 @@ impl FormBody {
     fn begin_value(&mut self, sink: &mut Sink<'_>) {
         let plan = sink.plan;
         self.name.end(plan);
-        let at = Location { root: self.root, outer: &self.name.frames, inner: &[] };
+        let at = self.name.location(self.root);
         if let Some(field) = plan.actions(self.name.state).and_then(|actions| actions.field.as_ref()) {
             sink.replace_field(field, at);
             self.part = Part::Dropped;
@@ -179,9 +178,9 @@ impl Framer for FormBody {
     }
 }
 
-/// Where a name leads.
+/// Where the name of a field leads.
 #[derive(Default)]
-struct Name {
+pub(super) struct Name {
     state: StateId,
     frames: Vec<Frame>,
     /// The segment being read, as long as it may be one that the paths name.
@@ -191,7 +190,8 @@ struct Name {
 }
 
 impl Name {
-    fn take(&mut self, text: &[u8], plan: &MaskPlan) -> Result<(), MaskError> {
+    /// A part of the name, decoded.
+    pub(super) fn take(&mut self, text: &[u8], plan: &MaskPlan) -> Result<(), MaskError> {
         for &byte in text {
             match byte {
                 b'[' | b']' => {
@@ -209,7 +209,8 @@ impl Name {
         if self.frames.len() > plan.json_depth() { Err(MaskError::TooDeep) } else { Ok(()) }
     }
 
-    fn end(&mut self, plan: &MaskPlan) {
+    /// The name is complete.
+    pub(super) fn end(&mut self, plan: &MaskPlan) {
         if !self.bracket {
             self.step(plan);
         }
@@ -230,11 +231,24 @@ impl Name {
         }
     }
 
+    /// What the paths say about the field.
+    pub(super) fn state(&self) -> StateId {
+        self.state
+    }
+
+    pub(super) fn is_named(&self) -> bool {
+        !self.frames.is_empty()
+    }
+
+    pub(super) fn location(&self, root: &'static str) -> Location<'_> {
+        Location { root, outer: &self.frames, inner: &[] }
+    }
+
     fn clear(&mut self) {
         *self = Name::default();
     }
 
-    fn held(&self) -> usize {
+    pub(super) fn held(&self) -> usize {
         self.segment.len() + self.frames.len() * size_of::<Frame>()
     }
 }

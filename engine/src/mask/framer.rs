@@ -5,9 +5,11 @@
 
 use super::MaskError;
 use super::body::JsonBody;
+use super::eventstream::EventFrames;
 use super::finding::Findings;
 use super::form::FormBody;
 use super::lines::ObjectStream;
+use super::multipart::MultipartBody;
 use super::plain::{Sniffed, TextBody};
 use super::plan::MaskPlan;
 use super::protobuf::{GrpcStream, ProtobufBody};
@@ -52,8 +54,10 @@ pub(super) fn framer(format: Format, plan: &MaskPlan) -> Box<dyn Framer> {
         Format::Lines => Box::new(ObjectStream::new(plan, true)),
         Format::Sse => Box::new(EventStream::new(plan)),
         Format::Form => Box::new(Sniffed::new(Box::new(FormBody::new("form", plan)))),
+        Format::Multipart { form, boundary } => Box::new(MultipartBody::new(form, &boundary)),
         Format::Text => Box::new(Sniffed::new(Box::new(TextBody::default()))),
         Format::Protobuf => Box::new(ProtobufBody::new(plan)),
         Format::Grpc => Box::new(GrpcStream::new(plan)),
+        Format::EventStream => Box::new(EventFrames::new(plan)),
     }
 }

@@ -15,8 +15,11 @@ use super::plan::MaskPlan;
 use super::scalar::HeldScalar;
 use super::survey::{Survey, Surveyor, UNPRINTABLE_KEY};
 use super::text::Sink;
-use crate::format::json::{Follow, Walker};
+use crate::format::json::{Follow, Stop, Walker};
 use crate::format::paths::StateId;
+
+/// With less room than this nothing is remembered.
+const LEAST_ROOM: usize = 16 * 1024;
 
 /// The frames of one syntax. A frame is always there as a whole.
 pub(crate) trait Frames {
@@ -25,6 +28,10 @@ pub(crate) trait Frames {
 
     /// Walks the JSON payload of a frame without writing it.
     fn survey(&mut self, frame: &[u8], survey: &mut Survey, plan: &MaskPlan) -> Result<(), MaskError>;
+
+    /// Where the payload of a frame begins that was just written, if it is in one piece, and how many fragments the payload
+    /// gave to their channels while all else of it was written as it came, but for what was found in it.
+    fn pattern(&self, frame: &[u8]) -> Option<(usize, usize)>;
 
     /// Writes a frame. Where the flow is a copy the frame was written before: only what readers need to take it for one
     /// more delta is written again.
@@ -97,6 +104,9 @@ impl Instances {
         frame: &[u8],
         run: &mut Run<'_>,
     ) -> Result<(), MaskError> {
+        if let Some(number) = self.repeats.find(frame) {
+            return self.repeat_frame(number, frames, frame, run);
+        }
         let payload = frames.payload(frame, run.plan);
         self.begin_event();
         if !run.plan.channels().is_empty() {
@@ -111,8 +121,44 @@ impl Instances {
         let room = self.room(run.plan);
         let mut sink = Sink::new(run.plan, run.out, run.findings, room);
         frames.write(frame, payload, self.flow(), &mut sink)?;
+        let found = sink.replaced > 0;
+        self.keep_carriers(frame, run.plan);
+        if payload == Payload::Json && !found {
+            self.learn(frames, frame, run.plan);
+        }
+        self.settle(run.plan)
+    }
+
+    /// Writes a frame that is one before it again, but for its fragments.
+    fn repeat_frame(
+        &mut self,
+        number: usize,
+        frames: &mut dyn Frames,
+        frame: &[u8],
+        run: &mut Run<'_>,
+    ) -> Result<(), MaskError> {
+        self.begin_event();
+        self.swap_survey(number);
+        self.bind(run.plan)?;
+        self.write_tails(frames, Instances::ends_before, run)?;
+        let room = self.room(run.plan);
+        let mut sink = Sink::new(run.plan, run.out, run.findings, room);
+        self.write_repeat(number, frame, &mut sink)?;
+        self.swap_survey(number);
         self.keep_carriers(frame, run.plan);
         self.settle(run.plan)
+    }
+
+    /// Remembers a frame in which nothing was found.
+    fn learn(&mut self, frames: &dyn Frames, frame: &[u8], plan: &MaskPlan) {
+        let pattern = frames.pattern(frame);
+        // A document that ends all channels is told apart by all its bytes.
+        if let (Some((start, given)), false) = (pattern, plan.is_ended_by_documents())
+            && given == self.survey.fragments.len()
+            && self.room(plan) >= LEAST_ROOM
+        {
+            self.repeats.learn(frame, start, &self.survey);
+        }
     }
 
     fn write_tail(
@@ -161,6 +207,8 @@ impl FrameDocument {
     /// Documents are at a place with this state: paths go on inside them.
     pub(crate) fn set_root(&mut self, root: StateId) {
         self.root = root;
+        self.scout.lower_depth();
+        self.walker.lower_depth();
     }
 
     /// Bytes of text and state that are held.
@@ -181,6 +229,11 @@ impl FrameDocument {
         plan: &MaskPlan,
     ) -> Result<(), MaskError> {
         self.scout.run(part, plan.paths(), &mut Surveyor { survey, plan }).map_err(refusal)
+    }
+
+    /// The fragments that the document gave to their channels, if all else was written as it came, but for what was found.
+    pub(crate) fn given(&self) -> Option<usize> {
+        self.document.given()
     }
 
     /// The end of the surveyed document.
@@ -204,6 +257,21 @@ impl FrameDocument {
         let paths = sink.plan.paths();
         let mut writer = Writer { document: &mut self.document, sink, base: None, flow: flow.reborrow() };
         self.walker.run(part, paths, &mut writer).map_err(refusal)
+    }
+
+    /// Writes a part of a document that says itself where it ends; returns where it cannot go on, if it may end there.
+    pub(crate) fn write_value(
+        &mut self,
+        part: &[u8],
+        sink: &mut Sink<'_>,
+    ) -> Result<Option<usize>, MaskError> {
+        let paths = sink.plan.paths();
+        let mut writer = Writer { document: &mut self.document, sink, base: None, flow: Flow::None };
+        match self.walker.run(part, paths, &mut writer) {
+            Ok(()) => Ok(None),
+            Err(Stop::Syntax { taken }) if self.walker.may_end() => Ok(Some(taken)),
+            Err(stop) => Err(refusal(stop)),
+        }
     }
 
     /// A line end that the syntax has inside the document: a blank of it, but not a part of any value that may be

@@ -99,7 +99,7 @@ pub(crate) fn mask_headers(
 }
 
 /// A text in which something was masked: first as it stands, then what is left with `%XX` decoded.
-fn mask(
+pub(super) fn mask(
     text: &[u8],
     at: Location<'_>,
     percent: bool,

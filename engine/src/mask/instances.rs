@@ -3,7 +3,9 @@
 use super::MaskError;
 use super::channel::{Binding, Flow, Instance};
 use super::plan::{ChannelId, MaskPlan};
+use super::repeat::Repeats;
 use super::survey::{Arrays, Survey};
+use super::text::Sink;
 
 /// All instances of a stream.
 #[derive(Default)]
@@ -15,6 +17,8 @@ pub(crate) struct Instances {
     pub(crate) fragments: Vec<Binding>,
     /// The instance of each signature of the current event.
     signatures: Vec<Option<usize>>,
+    /// Frames that may come again.
+    pub(crate) repeats: Repeats,
     /// Bytes that the instances hold.
     charged: usize,
 }
@@ -25,6 +29,25 @@ impl Instances {
         self.survey.clear();
         self.fragments.clear();
         self.signatures.clear();
+    }
+
+    /// Takes the survey of a remembered frame for that of the current one, and gives it back.
+    pub(crate) fn swap_survey(&mut self, number: usize) {
+        if let Some(repeat) = self.repeats.get(number) {
+            std::mem::swap(&mut self.survey, &mut repeat.survey);
+        }
+    }
+
+    /// Writes the current frame, which is a remembered one but for its fragments.
+    pub(crate) fn write_repeat(
+        &mut self,
+        number: usize,
+        frame: &[u8],
+        sink: &mut Sink<'_>,
+    ) -> Result<(), MaskError> {
+        let Instances { list, fragments, signatures, repeats, .. } = self;
+        let mut flow = Flow::Event { instances: list, fragments, signatures };
+        repeats.get(number).map_or(Err(MaskError::InvalidJson), |repeat| repeat.write(frame, &mut flow, sink))
     }
 
     /// What happens to the fragments of the current event.
@@ -137,7 +160,7 @@ impl Instances {
     /// After an event: removes what it closed and counts what is held now.
     pub(crate) fn settle(&mut self, plan: &MaskPlan) -> Result<(), MaskError> {
         self.list.retain(|instance| !instance.closed);
-        self.charged = 0;
+        self.charged = self.repeats.held();
         for instance in &mut self.list {
             if !instance.waits() {
                 instance.carrier.clear();

@@ -102,6 +102,16 @@ impl Keys {
         self.forms.clear();
     }
 
+    /// Are there masked forms that keys are compared with?
+    pub(crate) fn remembers(&self) -> bool {
+        !self.forms.is_empty()
+    }
+
+    /// Is a key without findings of no matter to the other keys?
+    pub(crate) fn may_pass(&self, key: &[u8]) -> bool {
+        self.forms.is_empty() && !key.contains(&b'[')
+    }
+
     /// Is a part of a key still to be written?
     pub(crate) fn waits(&self) -> bool {
         !self.held.is_empty()

@@ -2,7 +2,8 @@
 //!
 //! An object is held until it is complete, and leaves in the write that completes it, as in [`frames`](super::frames). What stands
 //! between objects is written at once. A single document that is no array is a [`JsonBody`], as is a first object that is
-//! too large to be held: nothing may follow it then, so that no text of it could go on elsewhere. An array is complete, so
+//! too large to be held: nothing may follow it then, so that no text of it could go on elsewhere. Elements that are no
+//! objects are no deltas, and pass one by one. An array is complete, so
 //! its end closes every channel; lines that just stop are a cut, and text that still waits is dropped.
 
 use super::MaskError;
@@ -46,6 +47,8 @@ enum State {
     Line(bool),
     /// Before an element; none came before it.
     Before(bool),
+    /// In an element that is no object: no delta, and no part of any channel.
+    Element,
     /// After an element.
     After,
     /// After the array.
@@ -80,6 +83,9 @@ impl ObjectStream {
         if matches!(self.state, State::First | State::Object) {
             return self.take_object(rest, run);
         }
+        if self.state == State::Element {
+            return self.take_element(rest, run);
+        }
         let mut out = true;
         self.state = match (self.state, byte) {
             (State::Start, b'[') if !self.sole.is_in_mark() => {
@@ -99,6 +105,11 @@ impl ObjectStream {
             (State::Line(ended), _) if is_blank(byte) => State::Line(ended || matches!(byte, b'\n' | b'\r')),
             (State::Before(_) | State::After | State::Closed, _) if is_blank(byte) => self.state,
             (State::Before(true), b']') => State::Closed,
+            (State::Before(_), _) => {
+                out = false;
+                self.writer.document.begin();
+                State::Element
+            }
             (State::After, b',') => State::Before(false),
             (State::After, b']') => {
                 self.close_array(run)?;
@@ -119,6 +130,20 @@ impl ObjectStream {
             return Ok(1);
         }
         Ok(0)
+    }
+
+    /// A part of an element that is no object; written as it comes.
+    fn take_element(&mut self, rest: &[u8], run: &mut Run<'_>) -> Result<usize, MaskError> {
+        let room = self.instances.room(run.plan);
+        let mut sink = Sink::new(run.plan, run.out, run.findings, room);
+        let Some(taken) = self.writer.document.write_value(rest, &mut sink)? else { return Ok(rest.len()) };
+        // SECURITY: before anything else a number that waits may not leave: it was none.
+        if !matches!(rest.get(taken), Some(b',' | b']')) {
+            return Err(MaskError::InvalidJson);
+        }
+        self.writer.document.finish(&mut Flow::None, &mut sink)?;
+        self.state = State::After;
+        Ok(taken)
     }
 
     /// A part of an object.
@@ -253,6 +278,10 @@ impl Frames for ObjectWriter {
         self.document.begin_survey();
         self.document.survey_part(frame, survey, plan)?;
         self.document.end_survey(survey, plan)
+    }
+
+    fn pattern(&self, _frame: &[u8]) -> Option<(usize, usize)> {
+        Some((0, self.document.given()?))
     }
 
     fn write(

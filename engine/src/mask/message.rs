@@ -12,9 +12,10 @@ use super::document::Layer;
 use super::nested::Nested;
 use super::plan::{Kind, MAX_ID, MaskPlan, MessageId};
 use super::text::{Location, Sink, TextUnit};
+use crate::format::Malformed;
 use crate::format::json::Frame;
 use crate::format::paths::{NameId, StateId};
-use crate::format::protobuf::{Field, Fields, Malformed, Wire, push_varint};
+use crate::format::protobuf::{Field, Fields, Wire, push_varint};
 
 /// Deepest nesting, as in other readers of protobuf; `limits.jsonDepth` may be lower.
 const MAX_DEPTH: usize = 100;

@@ -2,12 +2,15 @@
 //!
 //! What a body calls itself is not believed blindly. A text that is UTF-16 or UTF-32 by its first bytes, or that holds a NUL,
 //! is refused, because no ASCII byte means itself there. A text or form whose first character is `{` or `[` is read as JSON,
-//! since its receiver may do so too; blanks in front are a text of their own.
+//! since its receiver may do so too; blanks in front are a text of their own. What begins with a placeholder with which no
+//! JSON can begin is text: it was masked before.
 //!
 //! It does not know markup: a value that is interrupted by tags is not one text.
 
 use super::MaskError;
+use super::finding::Findings;
 use super::framer::{Framer, Run, framer};
+use super::plan::MaskPlan;
 use super::text::{Location, Sink, TextUnit};
 use crate::format::Format;
 use crate::format::json::is_blank;
@@ -45,7 +48,7 @@ impl Framer for TextBody {
 pub(crate) struct Sniffed {
     framer: Box<dyn Framer>,
     phase: Phase,
-    /// The first bytes, fewer than [`Sniffed::HEAD`].
+    /// The first bytes, fewer than [`Sniffed::HEAD`]; then those that may become a placeholder.
     head: Vec<u8>,
 }
 
@@ -55,6 +58,8 @@ enum Phase {
     Head,
     /// Nothing but blanks yet.
     Blank,
+    /// The head may become a placeholder.
+    Bracket,
     /// The framer is the right one.
     Known,
 }
@@ -87,15 +92,30 @@ impl Sniffed {
         let length = chunk.iter().position(|&byte| !is_blank(byte)).unwrap_or(chunk.len());
         let (blanks, rest) = chunk.split_at_checked(length).unwrap_or((chunk, &[]));
         if let Some(first) = rest.first() {
-            self.phase = Phase::Known;
             if matches!(first, b'{' | b'[') {
                 self.framer.write(blanks, run)?;
-                self.framer.end(run)?;
-                self.framer = framer(Format::Json, run.plan);
-                return self.framer.write(rest, run);
+                self.phase = Phase::Bracket;
+                return self.bracket(rest, run);
             }
+            self.phase = Phase::Known;
         }
         self.framer.write(chunk, run)
+    }
+
+    /// JSON, unless it begins with a placeholder.
+    fn bracket(&mut self, chunk: &[u8], run: &mut Run<'_>) -> Result<(), MaskError> {
+        self.head.extend_from_slice(chunk);
+        if run.plan.may_become_placeholder(&self.head) { Ok(()) } else { self.choose(run) }
+    }
+
+    fn choose(&mut self, run: &mut Run<'_>) -> Result<(), MaskError> {
+        self.phase = Phase::Known;
+        let head = std::mem::take(&mut self.head);
+        if !begins_as_masked(&head, run.plan) {
+            self.framer.end(run)?;
+            self.framer = framer(Format::Json, run.plan);
+        }
+        self.framer.write(&head, run)
     }
 }
 
@@ -104,6 +124,7 @@ impl Framer for Sniffed {
         match self.phase {
             Phase::Known => self.framer.write(chunk, run),
             Phase::Blank => self.look(chunk, run),
+            Phase::Bracket => self.bracket(chunk, run),
             Phase::Head => {
                 let missing = Self::HEAD.saturating_sub(self.head.len()).min(chunk.len());
                 let (more, rest) = chunk.split_at_checked(missing).unwrap_or((chunk, &[]));
@@ -123,6 +144,9 @@ impl Framer for Sniffed {
             let head = std::mem::take(&mut self.head);
             self.open(&head, run)?;
         }
+        if self.phase == Phase::Bracket {
+            self.choose(run)?;
+        }
         self.framer.end(run)
     }
 
@@ -140,4 +164,16 @@ const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
 /// UTF-16 or UTF-32, by a byte order mark or by a NUL among the first bytes.
 fn is_wide(head: &[u8]) -> bool {
     head.starts_with(b"\xFF\xFE") || head.starts_with(b"\xFE\xFF") || head.contains(&0)
+}
+
+/// Does it begin with a placeholder with which no JSON can begin?
+///
+/// SECURITY: nobody reads as JSON what begins so, and every text is scanned as it stands: whoever sends it could as well have
+/// begun with any other letter.
+fn begins_as_masked(text: &[u8], plan: &MaskPlan) -> bool {
+    let Some(placeholder) = plan.leading_placeholder(text) else { return false };
+    let (mut out, mut findings) = (Vec::new(), Findings::default());
+    framer(Format::Json, plan)
+        .write(placeholder, &mut Run { plan, findings: &mut findings, out: &mut out })
+        .is_err()
 }

@@ -158,6 +158,10 @@ pub(crate) struct Actions {
     pub(crate) key: Option<usize>,
     /// Closers that look here: their numbers among all closers.
     pub(crate) closers: Vec<usize>,
+    /// More becomes of a value here than that it is scanned or skipped.
+    pub(crate) writes: bool,
+    /// A survey looks here.
+    pub(crate) surveys: bool,
     /// Channels whose condition looks here.
     pub(crate) whens: Vec<ChannelId>,
 }
@@ -232,8 +236,8 @@ impl MaskPlan {
         let steps: Vec<&[PathStep]> = patterns.iter().map(|(steps, _)| steps.as_slice()).collect();
         let schema = content.and_then(|content| content.protobuf.as_ref());
         let fields = schema.into_iter().flat_map(|schema| schema.messages.values().flatten());
-        let paths =
-            Paths::new(&steps, fields.map(|field| field.name.as_str())).map_err(|_| InvalidPlan::Paths)?;
+        let names = fields.map(|field| field.name.as_str()).chain([super::wrapped::MEMBER]);
+        let paths = Paths::new(&steps, names).map_err(|_| InvalidPlan::Paths)?;
         // Only bodies have a content, and so a schema.
         let direction = if place == Place::ResponseBody { Direction::Response } else { Direction::Request };
         let schema = schema.map(|schema| SchemaPlan::new(schema, direction, &paths)).transpose()?;
@@ -288,8 +292,8 @@ impl MaskPlan {
     #[must_use]
     pub fn takes(&self, format: Format) -> bool {
         match format {
-            Format::Json | Format::Lines | Format::Sse => true,
-            Format::Form => self.channels.is_empty(),
+            Format::Json | Format::Lines | Format::Sse | Format::EventStream => true,
+            Format::Form | Format::Multipart { .. } => self.channels.is_empty(),
             Format::Protobuf | Format::Grpc => self.schema.is_some(),
             Format::Text => self.channels.is_empty() && !self.active.is_empty(),
         }
@@ -367,6 +371,13 @@ impl MaskPlan {
         payload == b"[DONE]" || self.done.iter().any(|done| done == payload)
     }
 
+    /// Is there a JSON document that ends every channel?
+    pub(crate) fn is_ended_by_documents(&self) -> bool {
+        self.done.iter().any(|done| {
+            matches!(done.trim_ascii_start().first(), Some(b'{' | b'[' | b'"')) && done != b"[DONE]"
+        })
+    }
+
     pub(crate) fn error_event(&self) -> Option<&[u8]> {
         (!self.error_event.is_empty()).then_some(&self.error_event)
     }
@@ -391,6 +402,11 @@ impl MaskPlan {
     /// The placeholder with which `text` begins.
     pub(crate) fn leading_placeholder(&self, text: &[u8]) -> Option<&[u8]> {
         self.replacements.beginning(text)
+    }
+
+    /// Is this the beginning of a placeholder, but not all of it?
+    pub(crate) fn may_become_placeholder(&self, text: &[u8]) -> bool {
+        self.replacements.may_become(text)
     }
 
     /// Counts a span for every mask that asked for one of its detectors.
@@ -499,6 +515,12 @@ impl Actions {
             }
             None => None,
         };
+        let reads =
+            |marker: &Marker<'_>| matches!(marker, Marker::Key(_) | Marker::Closer(_) | Marker::When(_));
+        actions.writes = markers.iter().any(|marker| !reads(marker) && !matches!(marker, Marker::Skip));
+        actions.surveys = markers.iter().any(|marker| {
+            reads(marker) || matches!(marker, Marker::Fragment(_) | Marker::ChannelSignature(_))
+        });
         Ok(actions)
     }
 }

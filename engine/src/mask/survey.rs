@@ -5,17 +5,20 @@
 use super::MaskError;
 use super::channel::InstanceKeys;
 use super::plan::{Actions, ChannelId, CloserPlan, KeyUse, MAX_ARRAYS, MaskPlan};
-use crate::format::json::{NameId, Place, Scalar, ScalarPart, Visit};
+use crate::format::json::{NameId, Place, Plain, Scalar, ScalarPart, Visit};
+use crate::format::paths::StateId;
 
 /// Places in the arrays on the way to a value, outermost first.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Arrays([u32; MAX_ARRAYS]);
 
 /// What an event has.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(crate) struct Survey {
     /// Strings that are fragments, in order, each with the first channel that it may belong to.
     pub(crate) fragments: Vec<(ChannelId, Arrays)>,
+    /// Where in the document their opening quotes are, and what the paths say there.
+    pub(crate) places: Vec<(usize, StateId)>,
     /// Strings that are signatures of channels, in order.
     pub(crate) signatures: Vec<(ChannelId, Arrays)>,
     /// Closers that apply, in order.
@@ -37,6 +40,7 @@ pub(crate) struct Surveyor<'v> {
 impl Survey {
     pub(crate) fn clear(&mut self) {
         self.fragments.clear();
+        self.places.clear();
         self.signatures.clear();
         self.closers.clear();
         self.keys.clear();
@@ -60,6 +64,17 @@ impl Survey {
             channel = channel.next();
         }
         (channel, settled)
+    }
+
+    /// Bytes that are held.
+    pub(crate) fn held(&self) -> usize {
+        let observed =
+            size_of_val(&*self.fragments) + size_of_val(&*self.signatures) + size_of_val(&*self.closers);
+        observed
+            + size_of_val(&*self.places)
+            + size_of_val(&*self.keys)
+            + size_of_val(&*self.whens)
+            + self.value.len()
     }
 
     /// The keys that name the instance of a fragment. A key that is absent is the place in its innermost array.
@@ -193,6 +208,7 @@ impl Visit for Surveyor<'_> {
         }
         if let Some(channel) = actions.fragment {
             self.survey.fragments.push((channel, Arrays::of(place)));
+            self.survey.places.push((place.offset, place.state));
         }
         if let Some(channel) = actions.channel_signature {
             self.survey.signatures.push((channel, Arrays::of(place)));
@@ -253,6 +269,19 @@ impl Visit for Surveyor<'_> {
             self.survey.value = value;
         }
         Ok(())
+    }
+
+    fn may_glide(&self) -> bool {
+        true
+    }
+
+    fn plain(&mut self, place: Place<'_>, token: Plain<'_>) -> bool {
+        match token {
+            Plain::Leave | Plain::Key(..) => true,
+            Plain::Enter | Plain::String(_) | Plain::Number(_) | Plain::Literal(_) => {
+                self.plan.actions(place.state).is_none_or(|actions| !actions.surveys)
+            }
+        }
     }
 
     fn known_key(&mut self, _place: Place<'_>, _name: NameId, _raw: &[u8]) -> Result<bool, MaskError> {

@@ -12,8 +12,11 @@ use super::detector::DetectorBits;
 use super::finding::Findings;
 use super::plan::{FieldPlan, MaskPlan};
 use super::scan::Scan;
-use crate::format::json::Frame;
+use crate::format::json::{Block, Frame};
+use fresh::{Divided, Fresh};
 use std::collections::VecDeque;
+
+mod fresh;
 
 /// Where masked bytes go and what is noted on the way.
 pub(crate) struct Sink<'s> {
@@ -149,13 +152,24 @@ impl TextUnit {
         sink: &mut Sink<'_>,
         at: Location<'_>,
     ) -> Result<(), MaskError> {
-        self.scan.feed(sink.plan.set(), sink.plan.active(), bytes);
-        let rest = self.write(bytes, sink, at)?;
-        if !rest.is_empty() {
-            self.keep(rest);
+        self.block(&Block::literal(bytes), sink, at)
+    }
+
+    /// Characters, each written in its own way.
+    pub(crate) fn block(
+        &mut self,
+        block: &Block<'_>,
+        sink: &mut Sink<'_>,
+        at: Location<'_>,
+    ) -> Result<(), MaskError> {
+        self.scan.feed(sink.plan.set(), sink.plan.active(), block.text);
+        let mut rest = self.write(Fresh::new(block.raw, block.text.len(), block.marks), sink, at)?;
+        while let Some((part, whole)) = rest.pop() {
+            self.keep(part.raw);
             match self.cells.back_mut() {
-                Some(Cell::Run(length)) => *length += rest.len(),
-                _ => self.cells.push_back(Cell::Run(rest.len())),
+                _ if whole => self.cells.push_back(Cell::Whole { text: part.text, raw: part.raw.len() }),
+                Some(Cell::Run(length)) => *length += part.text,
+                _ => self.cells.push_back(Cell::Run(part.text)),
             }
         }
         Ok(())
@@ -175,14 +189,14 @@ impl TextUnit {
         self.keep(raw);
         self.cells.push_back(Cell::Whole { text: text.len(), raw: raw.len() });
         self.scan.feed(sink.plan.set(), sink.plan.active(), text);
-        self.write(&[], sink, at).map(|_| ())
+        self.write(Fresh::new(&[], 0, &[]), sink, at).map(|_| ())
     }
 
     /// The end of the text: writes all that is left. The unit is then new.
     pub(crate) fn finish(&mut self, sink: &mut Sink<'_>, at: Location<'_>) -> Result<(), MaskError> {
         if self.scan.position() > 0 {
             self.scan.finish(sink.plan.set(), sink.plan.active());
-            self.write(&[], sink, at)?;
+            self.write(Fresh::new(&[], 0, &[]), sink, at)?;
             if self.waits() {
                 // SECURITY: a finished scan decides everything; if it did not, nothing undecided may leave.
                 return Err(MaskError::Overflow);
@@ -194,6 +208,9 @@ impl TextUnit {
 
     /// The detectors that find something in a text of its own. The unit must be new, and is so again.
     pub(crate) fn probe(&mut self, text: &[u8], plan: &MaskPlan) -> Result<DetectorBits, MaskError> {
+        if plan.set().filter().is_clear(text) {
+            return Ok(DetectorBits::new());
+        }
         self.scan.feed(plan.set(), plan.active(), text);
         self.scan.finish(plan.set(), plan.active());
         let mut found = DetectorBits::new();
@@ -228,10 +245,10 @@ impl TextUnit {
     /// Writes what is decided of the kept bytes and then of `fresh`; returns the part of `fresh` that is not decided.
     fn write<'f>(
         &mut self,
-        fresh: &'f [u8],
+        fresh: Fresh<'f>,
         sink: &mut Sink<'_>,
         at: Location<'_>,
-    ) -> Result<&'f [u8], MaskError> {
+    ) -> Result<Fresh<'f>, MaskError> {
         if self.scan.overflowed() {
             return Err(MaskError::Overflow);
         }
@@ -254,10 +271,10 @@ impl TextUnit {
     }
 
     /// Writes what ends at or before `to`.
-    fn emit(&mut self, to: u64, fresh: &mut &[u8], out: &mut Vec<u8>) {
+    fn emit(&mut self, to: u64, fresh: &mut Fresh<'_>, out: &mut Vec<u8>) {
         while self.front < to {
             let Some(cell) = self.cells.front_mut() else {
-                out.extend_from_slice(self.take_fresh(to, fresh));
+                out.extend_from_slice(self.take_fresh(to, fresh, Divided::Left));
                 return;
             };
             let room = usize::try_from(to - self.front).unwrap_or(usize::MAX);
@@ -282,10 +299,10 @@ impl TextUnit {
     }
 
     /// Drops everything that begins before `to`: a covered cell is covered whole.
-    fn skip(&mut self, to: u64, fresh: &mut &[u8]) {
+    fn skip(&mut self, to: u64, fresh: &mut Fresh<'_>) {
         while self.front < to {
             let Some(cell) = self.cells.front_mut() else {
-                self.take_fresh(to, fresh);
+                self.take_fresh(to, fresh, Divided::Taken);
                 return;
             };
             let room = usize::try_from(to - self.front).unwrap_or(usize::MAX);
@@ -308,26 +325,28 @@ impl TextUnit {
     }
 
     /// Drops everything that ends at or before `to`.
-    fn skip_within(&mut self, to: u64, fresh: &mut &[u8]) {
+    fn skip_within(&mut self, to: u64, fresh: &mut Fresh<'_>) {
         while self.front < to {
             match self.cells.front() {
                 Some(&Cell::Whole { text, .. }) if self.front.saturating_add(wide(text)) > to => break,
                 Some(&(Cell::Whole { text: length, .. } | Cell::Run(length))) => {
                     self.skip(to.min(self.front.saturating_add(wide(length))), fresh);
                 }
-                None => self.skip(to, fresh),
+                None => {
+                    self.take_fresh(to, fresh, Divided::Left);
+                    break;
+                }
             }
         }
     }
 
-    /// Takes fresh bytes up to `to`.
-    fn take_fresh<'f>(&mut self, to: u64, fresh: &mut &'f [u8]) -> &'f [u8] {
-        let length = usize::try_from(to - self.front).unwrap_or(usize::MAX).min(fresh.len());
-        let (taken, rest) = fresh.split_at_checked(length).unwrap_or((fresh, &[]));
-        *fresh = rest;
-        // INVARIANT: nothing is decided beyond what was fed, so `length` bytes are there.
-        self.front = to;
-        taken
+    /// Takes fresh text up to `to`; gives how it was written.
+    fn take_fresh<'f>(&mut self, to: u64, fresh: &mut Fresh<'f>, divided: Divided) -> &'f [u8] {
+        let length = usize::try_from(to - self.front).unwrap_or(usize::MAX);
+        // INVARIANT: nothing is decided beyond what was fed.
+        let part = fresh.take(length, divided);
+        self.front = self.front.saturating_add(wide(part.text));
+        part.raw
     }
 
     fn keep(&mut self, raw: &[u8]) {

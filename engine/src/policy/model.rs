@@ -481,7 +481,8 @@ pub struct Channel {
     pub tail: Option<String>,
 }
 
-/// An observation in an event that closes instances of a channel: those that agree with every key the event shows.
+/// An observation in an event that closes instances of a channel: those that agree with every key the event shows, except
+/// a key at the place of the observation itself.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Closer {

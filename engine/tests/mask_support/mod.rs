@@ -107,6 +107,13 @@ impl Setup {
     }
 
     pub(crate) fn plan(&self) -> Arc<MaskPlan> {
+        let mut tags = tags();
+        tags[0].replacement = Replacement::Placeholder(self.placeholder.to_owned());
+        self.plan_with(&tags)
+    }
+
+    /// With other tags in the place of [`TAGS`].
+    pub(crate) fn plan_with(&self, tags: &[Tag]) -> Arc<MaskPlan> {
         let field = |&(tag, path): &(u16, &str)| Field { tag: TagId(tag), at: path.parse().unwrap() };
         let mask = Mask {
             name: "all".into(),
@@ -116,12 +123,10 @@ impl Setup {
             fields: self.fields.iter().map(field).collect(),
             head: HeadMask::default(),
         };
-        let mut tags = tags();
-        tags[0].replacement = Replacement::Placeholder(self.placeholder.to_owned());
         let plan = MaskPlan::new(
             set(),
             &detectors(),
-            &tags,
+            tags,
             &[(MaskId(0), &mask)],
             self.content.as_ref(),
             self.direction,

@@ -1,8 +1,9 @@
-//! Bodies that are no JSON: texts, forms, compressed ones. Every case is checked at every split.
+//! Bodies that are no JSON: texts, forms, multipart, compressed ones. Every case is checked at every split.
 #![cfg(test)]
 
 mod form;
 mod inflate;
 #[path = "../mask_support/mod.rs"]
 mod mask_support;
+mod multipart;
 mod plain;

@@ -61,6 +61,20 @@ fn a_text_that_looks_like_json_is_read_as_json() {
 }
 
 #[test]
+fn what_was_masked_before_is_text() {
+    text(b"[EMAIL]", b"[EMAIL]");
+    text(b" [EMAIL] wrote to bob@example.com [", b" [EMAIL] wrote to [EMAIL] [");
+    text(b"\xEF\xBB\xBF[CARD], {", b"\xEF\xBB\xBF[CARD], {");
+    assert_eq!(refused(b"[EMAI ada@example.com").1, MaskError::InvalidJson);
+    assert_eq!(refused(b"[").1, MaskError::Truncated);
+    // A placeholder with which JSON can begin says nothing.
+    let plan = Setup { placeholder: "[0, ", ..Setup::default() }.plan();
+    let (_, ended) = check_splits(&plan, Format::Text, b"[0, ada@example.com");
+    assert_eq!(ended.err(), Some(MaskError::InvalidJson));
+    assert_eq!(check_splits(&plan, Format::Text, b"[0, 1]").0, b"[0, 1]");
+}
+
+#[test]
 fn wide_characters_and_nul_are_refused() {
     let wide = |mark: &[u8], text: &str, big: bool| -> Vec<u8> {
         let bytes = |unit: u16| if big { unit.to_be_bytes() } else { unit.to_le_bytes() };

@@ -2,7 +2,9 @@
 
 use crate::support::{deployment, files, source};
 use veilwire_engine::policy::Policy;
-use veilwire_engine::policy::model::{Effect, Model, Replacement, RoutePath, Severity, Thinking, TlsVersion};
+use veilwire_engine::policy::model::{
+    Effect, Field, Model, Replacement, RoutePath, Severity, Thinking, TlsVersion,
+};
 use veilwire_policy_compiler::detect::Probe;
 use veilwire_policy_compiler::diagnostic::render;
 use veilwire_policy_compiler::{Compiled, Deployment, Source, compile_policy};
@@ -95,6 +97,19 @@ fn the_model_says_what_the_policy_says() {
     assert!(model.audit.response_headers);
     assert_eq!(model.limits.window, 512);
     assert_eq!(model.meta.packs.len(), 5);
+}
+
+#[test]
+fn masks_say_what_is_looked_at_outside_of_bodies() {
+    let fields = "fields: [{tag: pii.contact, at: [query.api_key, header.X-User, header.cookie]}]";
+    let places = format!("in: [path, query, headers]}}, {fields}}}");
+    let source = edited(&[("in: [requestBody, responseBody]}}", &places)]);
+    let mask = &compile(&source).model.masks[0];
+    assert_eq!((mask.request_body, mask.response_body), (false, false));
+    assert!(mask.head.path && mask.head.query && mask.head.headers);
+    let at = |fields: &[Field]| fields.iter().map(|field| field.at.to_string()).collect::<Vec<_>>();
+    assert_eq!(at(&mask.head.query_fields), ["$.api_key"]);
+    assert_eq!(at(&mask.head.header_fields), ["$.cookie", "$.x-user"]);
 }
 
 /// Envoy takes the first route that matches and the filter takes the first route of the model: both must be the most specific one.

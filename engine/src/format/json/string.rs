@@ -1,30 +1,21 @@
 //! Strings and keys of the walker: long runs in one go, escapes cut anywhere.
 
 use super::escape::{self, Decoded};
-use super::{Fault, NameId, Paths, Place, State, Visit, Walker};
-use memchr::memchr2;
+use super::{Fault, NameId, Paths, Place, State, Unescaper, Visit, Walker};
 
 impl Walker {
     pub(super) fn string_run<V: Visit>(
         &mut self,
         rest: &[u8],
+        unescaper: &mut Unescaper,
         paths: &Paths,
         visit: &mut V,
     ) -> Result<usize, Fault<V::Error>> {
-        let special = memchr2(b'"', b'\\', rest).unwrap_or(rest.len());
-        let (text, after) = rest.split_at_checked(special).unwrap_or((rest, &[]));
-        let text = before_control(text);
-        if !text.is_empty() {
-            self.note_key(text, paths);
-            visit.text(self.place(), text)?;
-            return Ok(text.len());
-        }
-        if special == 0
-            && let Some((raw, decoded)) = escape::whole(after)
-        {
-            self.note_key(decoded.as_bytes(), paths);
-            visit.cell(self.place(), raw, decoded.as_bytes())?;
-            return Ok(raw.len());
+        let block = unescaper.block(rest);
+        if !block.raw.is_empty() {
+            self.note_key(block.text, paths);
+            visit.block(self.place(), block)?;
+            return Ok(block.raw.len());
         }
         let Some(&byte) = rest.first() else { return Ok(0) };
         self.step(byte, &[byte], paths, visit).map(|()| 1)
@@ -98,7 +89,7 @@ impl Walker {
         visit: &mut V,
     ) -> Result<(), Fault<V::Error>> {
         self.note_key(text, paths);
-        let place = Place { frames: &self.frames, state: self.at };
+        let place = Place { frames: &self.frames, state: self.at, offset: self.taken };
         visit.cell(place, self.escape.raw(length), text)?;
         self.escape.shift(length);
         Ok(())
@@ -151,16 +142,6 @@ impl Walker {
             self.key.extend(text.iter().take(room));
         }
     }
-}
-
-/// The text before the first control character.
-fn before_control(text: &[u8]) -> &[u8] {
-    // The fold runs in vector registers; control characters are errors, so the search almost never does.
-    if text.iter().fold(u8::MAX, |least, &byte| least.min(byte)) >= 0x20 {
-        return text;
-    }
-    let length = text.iter().position(|&byte| byte < 0x20).unwrap_or(text.len());
-    text.get(..length).unwrap_or_default()
 }
 
 /// A key at the start of `rest` that is there as a whole, without escapes, and that the paths name; with its quotes.

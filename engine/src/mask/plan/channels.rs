@@ -139,7 +139,12 @@ impl Channels {
                 let steps = followable(closer.at.steps())?;
                 add(steps, Marker::Closer(all.closers.len()));
                 let is = closer.is.clone().map(String::into_bytes);
-                all.closers.push(CloserPlan { channel: id, is, keys: uses(steps) });
+                let mut seen = uses(steps);
+                for (slot, (_, key)) in seen.iter_mut().zip(&own) {
+                    // What a closer looks for is not what the fragments of its channel have there.
+                    slot.take_if(|_| *key == steps);
+                }
+                all.closers.push(CloserPlan { channel: id, is, keys: seen });
             }
             let signature = channel.signature.as_ref().map(|path| followable(path.steps())).transpose()?;
             if let Some(steps) = signature {
@@ -167,6 +172,11 @@ impl Channels {
 
     pub(crate) fn get(&self, id: ChannelId) -> Option<&ChannelPlan> {
         self.list.get(id.0)
+    }
+
+    /// Does anything close this channel before the end of the body?
+    pub(crate) fn has_closer(&self, id: ChannelId) -> bool {
+        self.closers.iter().any(|closer| closer.channel == id)
     }
 
     pub(crate) fn closer(&self, closer: usize) -> Option<&CloserPlan> {

@@ -50,6 +50,11 @@ impl Replacements {
         self.tags.iter().map(|(_, tag)| tag.as_slice()).find(|tag| text.starts_with(tag))
     }
 
+    /// Is this the beginning of a longer text of a tag?
+    pub(super) fn may_become(&self, text: &[u8]) -> bool {
+        self.tags.iter().any(|(_, tag)| tag.len() > text.len() && tag.starts_with(text))
+    }
+
     /// The text for a field with these tags; none without tags.
     pub(super) fn strictest_tag(
         &self,

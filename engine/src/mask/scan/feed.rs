@@ -1,7 +1,7 @@
-//! The loops of a scan: skip, follow one start, step all.
+//! The loops of a scan: seek, follow one start, step all.
 
 use super::live::Live;
-use super::{DEAD, DetectorBits, DetectorSet, LazyPrefix, MAX_VALIDATED, Scan, length};
+use super::{DEAD, DetectorBits, DetectorSet, LazyPrefix, MAX_VALIDATED, Scan, is_word, length};
 
 /// One call's worth of text.
 pub(super) struct Feed<'a> {
@@ -52,11 +52,19 @@ impl Feed<'_> {
     /// `ALL`: every detector is active, so every live state has something to report.
     fn step_through<const ALL: bool>(&self, scan: &mut Scan) {
         let judged = self.set.validated().intersection(self.active);
+        let filter = self.set.filter();
+        let mut cursor = filter.begin(scan.after_word);
         let mut after_word = scan.after_word;
         let mut at = 0;
         loop {
             match scan.live.list.as_mut_slice() {
-                [] => at = self.skip(at, &mut after_word),
+                [] => {
+                    let begin = filter.seek(&mut cursor, self.bytes, at);
+                    if begin > at {
+                        at = begin;
+                        after_word = self.bytes.get(at - 1).copied().is_some_and(is_word);
+                    }
+                }
                 [live] => {
                     let start = live.start;
                     let way = self.follow::<ALL>(live, &mut after_word, at, &judged);
@@ -80,23 +88,6 @@ impl Feed<'_> {
             }
             at += 1;
         }
-    }
-
-    /// No start lives: the next place where one can begin.
-    #[inline]
-    fn skip(&self, from: usize, after_word: &mut bool) -> usize {
-        let mut word_before = *after_word;
-        let mut at = from;
-        for &byte in self.bytes.get(from..).unwrap_or_default() {
-            let (begins, word) = self.set.flags(word_before, byte);
-            if begins {
-                break;
-            }
-            word_before = word;
-            at += 1;
-        }
-        *after_word = word_before;
-        at
     }
 
     /// One start lives: goes on until it reports something new, dies, or another may begin.

@@ -1,10 +1,7 @@
 //! Path, query and headers through the driver: what is rewritten, what is denied, what is left alone.
-#![cfg(test)]
 
-mod support;
-
+use super::support::{EMAIL, FakeHost, model, token};
 use std::sync::Arc;
-use support::{EMAIL, FakeHost, model, token};
 use veilwire_engine::driver::{Action, Driver};
 use veilwire_engine::policy::Policy;
 use veilwire_engine::policy::id::TagId;
@@ -175,11 +172,11 @@ fn fields_of_headers_are_masked_whatever_they_hold() {
 fn bodies_are_masked_beside_their_heads() {
     let (mut driver, mut host) = agent(all(), "/chat");
     assert_eq!(driver.request_head(&mut host, false), Action::Continue);
-    host.buffer = format!("[\"{EMAIL}\"]").into_bytes();
+    host.buffer = format!("{{\"to\": \"{EMAIL}\"}}").into_bytes();
     let size = host.buffer.len();
     assert_eq!(
         driver.body(&mut host, veilwire_engine::decision::Direction::Request, size, true),
         Action::Continue
     );
-    assert_eq!(host.buffer, b"[\"[EMAIL]\"]");
+    assert_eq!(host.buffer, b"{\"to\": \"[EMAIL]\"}");
 }

@@ -1,7 +1,6 @@
 //! gRPC calls on a fake host: messages both ways, statuses in trailers, and refusals that a gRPC client can read.
 #![cfg(test)]
 
-#[expect(dead_code, reason = "calls have a policy of their own")]
 #[expect(dead_code, reason = "every test binary uses its own part of this module")]
 mod support;
 

@@ -23,8 +23,6 @@ pub(crate) struct Play {
     pub(crate) said: &'static [Value],
     /// What the answers carry.
     pub(crate) answered: &'static [Value],
-    /// Whether answers are compared on the wire too, by a plain HTTP/1.1 client that asks the same.
-    pub(crate) on_the_wire: bool,
 }
 
 impl Play {
@@ -53,9 +51,7 @@ impl Play {
         self.result_is_masked(came, open, adjust);
         self.nothing_leaks(came);
         self.requests_are_exact(came, placeholders);
-        if self.on_the_wire {
-            self.answers_on_the_wire(&stage, clean, came);
-        }
+        self.answers_on_the_wire(&stage, clean, came);
     }
 
     /// Without findings: not for the SDK, not for the upstream.
@@ -130,6 +126,8 @@ impl Play {
             let answer = stage.again(request, only(&self.planted, number)).unwrap();
             assert!((200..300).contains(&answer.head.status), "{}: {:?}", self.program, answer.head);
             assert_eq!(leaks.find(&answer.body), None, "{}: an answer on the wire", self.program);
+            let head = format!("{:?}{:?}", answer.head, answer.trailers);
+            assert_eq!(leaks.find(head.as_bytes()), None, "{}: its head and trailers", self.program);
         }
     }
 

@@ -28,7 +28,6 @@ fn mcp() {
         planted: server(&hello, &list, &call),
         said: &[REQUEST_EMAIL, REQUEST_SSN],
         answered: &[TEXT_EMAIL, THINKING_SSN, TEXT_API_KEY, CONTENT_CARD],
-        on_the_wire: true,
     }
     .check(|_| {});
 }

@@ -22,7 +22,6 @@ fn otlp_over_http() {
         planted: answer(echo()),
         said: SAID,
         answered: &[],
-        on_the_wire: true,
     }
     .check(|_| {});
 }
@@ -45,8 +44,6 @@ fn otlp_over_grpc() {
         planted: answer(echo()),
         said: SAID,
         answered: &[],
-        // It speaks HTTP/1.1.
-        on_the_wire: false,
     }
     .check(|_| {});
 }

@@ -116,12 +116,71 @@ pub(crate) fn plain_run(input: &[u8]) -> &[u8] {
     before_control(input.get(..length).unwrap_or_default())
 }
 
+/// One in every byte of a word.
+const EVERY: u64 = 0x0101_0101_0101_0101;
+
 /// The text before the first control character.
 fn before_control(text: &[u8]) -> &[u8] {
-    // The fold runs in vector registers; control characters are errors, so the search almost never does.
-    if text.iter().fold(u8::MAX, |least, &byte| least.min(byte)) >= 0x20 {
+    // Eight bytes at a time; control characters are errors, so the search almost never runs.
+    let (words, rest) = text.as_chunks::<8>();
+    let below = words.iter().fold(0, |below, &word| {
+        let word = u64::from_le_bytes(word);
+        below | (word.wrapping_sub(EVERY * 0x20) & !word)
+    });
+    if below & (EVERY * 0x80) == 0 && rest.iter().all(|&byte| byte >= 0x20) {
         return text;
     }
     let length = text.iter().position(|&byte| byte < 0x20).unwrap_or(text.len());
     text.get(..length).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn runs_end_at_quotes_backslashes_and_control_characters() {
+        for byte in 0..=u8::MAX {
+            for at in 0..20 {
+                let mut text = [0xFF; 20];
+                text[at] = byte;
+                let ends = matches!(byte, b'"' | b'\\' | 0..0x20);
+                assert_eq!(plain_run(&text).len(), if ends { at } else { 20 }, "{byte} at {at}");
+                // After a byte that a borrow could come from.
+                text[..at].fill(0x20);
+                assert_eq!(plain_run(&text).len(), if ends { at } else { 20 }, "{byte} at {at}");
+            }
+        }
+    }
+
+    #[test]
+    fn blocks_are_their_pieces() {
+        let input = br#"a\nb\u00e9\\c\ud83d"#;
+        let mut unescaper = Unescaper::default();
+        let block = unescaper.block(input);
+        assert_eq!((block.raw, block.text), (&input[..13], "a\nb\u{e9}\\c".as_bytes()));
+        let pieces: Vec<_> = block.pieces().collect();
+        let expected: [(&[u8], &[u8]); 6] = [
+            (b"a", b"a"),
+            (b"\\n", b"\n"),
+            (b"b", b"b"),
+            (b"\\u00e9", "\u{e9}".as_bytes()),
+            (b"\\\\", b"\\"),
+            (b"c", b"c"),
+        ];
+        assert_eq!(pieces, expected);
+        assert!(unescaper.block(b"\\ud83d\\ude00").raw.is_empty(), "surrogates are stepped");
+        // Long runs before an escape, and escapes at the end of what one block takes.
+        for run in [2047, 2048, 2049, 4094, 4095, 4096, 5000] {
+            let text = "x".repeat(run) + "\\n\\t" + &"y\\n".repeat(1500) + "\"";
+            let (mut rest, mut all) = (text.as_bytes(), Vec::new());
+            while rest.first() != Some(&b'"') {
+                let block = unescaper.block(rest);
+                assert!(!block.raw.is_empty());
+                all.extend_from_slice(block.text);
+                rest = &rest[block.raw.len()..];
+            }
+            assert_eq!(all, ("x".repeat(run) + "\n\t" + &"y\n".repeat(1500)).as_bytes());
+        }
+    }
 }

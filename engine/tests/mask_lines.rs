@@ -117,11 +117,45 @@ fn the_elements_of_an_array_are_a_delta_stream() {
     for body in ["[]", " [ ] ", "[{}]", "[ {} , {} ]"] {
         passes(&plan(false), Format::Json, body, body);
     }
-    for body in ["[,]", "[{},]", "[{} {}]", "[{}]]", "[{}]{}", "[{}],", "[{}\n{}]", "{}]"] {
+    for body in [
+        "[,]",
+        "[{},]",
+        "[{} {}]",
+        "[{}]]",
+        "[{}]{}",
+        "[{}],",
+        "[{}\n{}]",
+        "{}]",
+        "[1 2]",
+        "[}]",
+        "[ada@example.com]",
+        "[4111 1111 1111 1111]",
+        "[1]]",
+        "[\"x\"\"y\"]",
+    ] {
         refused(&plan(false), Format::Json, body, MaskError::InvalidJson);
+    }
+    for body in ["[1", "[\"ada@example.com\"", "[[[{}]"] {
+        refused(&plan(false), Format::Json, body, MaskError::Truncated);
     }
     for body in ["[", "[{}", "[{},", "[{\"a\":1}, {"] {
         refused(&plan(false), Format::Json, body, MaskError::Truncated);
+    }
+}
+
+#[test]
+fn elements_that_are_no_objects_are_texts_between_the_deltas() {
+    let mixed = |first: &str, value: &str, second: &str| {
+        format!("[ \"{value}\" ,{}, [1,[\"{value}\"]] ,-1.5e3\n,null,true , {}]\n", text(first), text(second))
+    };
+    let body = mixed("mail ada@exa", "bob@example.com", "mple.com ");
+    passes(&plan(false), Format::Json, &body, &mixed("mail ", "[EMAIL]", "[EMAIL] "));
+    passes(&plan(false), Format::Json, "[4111111111111111 , \"x\"]", "[\"[CARD]\" , \"x\"]");
+    let limits = Limits { json_depth: 3, ..Limits::default() };
+    let shallow = Setup { content: Some(content(false)), limits, ..Setup::default() }.plan();
+    passes(&shallow, Format::Json, "[[[1]],{\"a\":[1]}]", "[[[1]],{\"a\":[1]}]");
+    for body in ["[[[[1]]]]", "[{\"a\":[[1]]}]"] {
+        refused(&shallow, Format::Json, body, MaskError::TooDeep);
     }
 }
 

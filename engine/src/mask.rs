@@ -133,8 +133,8 @@ pub enum MaskError {
     /// A message larger than `limits.message`.
     #[error("message larger than the limit allows")]
     MessageLimit,
-    /// A message that is compressed on its own.
-    #[error("compressed message")]
+    /// A message that is compressed on its own, and not with gzip or deflate, or damaged.
+    #[error("compressed message that cannot be opened")]
     Compressed,
 }
 

@@ -116,6 +116,23 @@ fn masked_keys_of_one_object_stay_apart() {
 }
 
 #[test]
+fn what_leaves_of_a_key_before_a_refusal_does_not_depend_on_cuts() {
+    let plan = Setup::default().plan();
+    for (body, left) in [
+        (r#"{"to ada@example.com, x"#, r#"{"to "#),
+        (r#"{"[x] ada@example.com bob@example.com, "#, r#"{"[x] "#),
+        (r#"{"a@x.com":1,"to c@x.com""#, r#"{"[EMAIL]":1,"to [EMAIL]""#),
+    ] {
+        let (out, ended) = check_splits(&plan, Format::Json, body.as_bytes());
+        assert_eq!(
+            (String::from_utf8_lossy(&out).as_ref(), ended),
+            (left, Err(MaskError::Truncated)),
+            "of {body}"
+        );
+    }
+}
+
+#[test]
 fn fields_are_masked_whatever_they_hold() {
     let setup =
         Setup { fields: vec![(4, "$.user"), (3, "$..password"), (0, "$.list[*].x")], ..Setup::default() };

@@ -262,8 +262,9 @@ fn values_cut_over_frames_anywhere_leave_no_piece() {
             // At the end too, where the text waits until the channel closes.
             for text in [format!("It is {value} there."), format!("It is {value}")] {
                 for cut in 0..=text.len() {
-                    let second = (cut + 4).min(text.len());
-                    let pieces = [&text[..cut], &text[cut..second], &text[second..]].map(str::to_owned);
+                    let (first, rest) = text.split_at(cut);
+                    let (second, third) = rest.split_at(rest.len().min(4));
+                    let pieces = [first, second, third].map(str::to_owned);
                     let body = stream(&pieces);
                     let (out, ended) = whole(&plan, Format::EventStream, &body);
                     let findings = ended.unwrap_or_else(|error| panic!("{content}, cut at {cut}: {error}"));

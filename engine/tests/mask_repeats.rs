@@ -12,7 +12,7 @@ use veilwire_engine::format::Format;
 use veilwire_engine::mask::MaskPlan;
 
 /// Below this limit of state no frame is remembered.
-const NO_ROOM: u32 = 16 * 1024;
+const NO_ROOM: u32 = 16 * 1024 - 1;
 
 struct Twins {
     usual: Arc<MaskPlan>,
@@ -21,7 +21,10 @@ struct Twins {
 
 impl Twins {
     fn new(content: &str, fields: &[(u16, &'static str)]) -> Twins {
-        let mut setup = Setup { fields: fields.to_vec(), ..Setup::of(content) };
+        Twins::of(Setup { fields: fields.to_vec(), ..Setup::of(content) })
+    }
+
+    fn of(mut setup: Setup) -> Twins {
         let usual = setup.plan();
         setup.limits.state = NO_ROOM;
         Twins { usual, forgetful: setup.plan() }
@@ -67,9 +70,69 @@ const TEXTS: [&str; 22] = [
     "a@b.co\",\"x\":\"y",
 ];
 
+/// Numbers, some with a finding, some no JSON.
+fn number(random: &mut Random) -> &'static str {
+    const NUMBERS: [&str; 12] = [
+        "0",
+        "1",
+        "12",
+        "-7",
+        "1.5e3",
+        "4111111111111111",
+        "41",
+        "411111111111111",
+        "1752169304",
+        "0",
+        "99",
+        "2",
+    ];
+    if random.below(40) == 0 {
+        ["01", "1.", "-", "x", "1 1"][random.below(5)]
+    } else {
+        NUMBERS[random.below(12)]
+    }
+}
+
+/// Texts of their own, some with a finding.
+fn value(random: &mut Random) -> &'static str {
+    const VALUES: [&str; 10] = [
+        "",
+        "x",
+        "abc",
+        "ada@example.com",
+        "ada@",
+        "4111 1111 1111 1111",
+        "\\u0040",
+        "a\\nb",
+        "[EMAIL]",
+        "519-12-1204",
+    ];
+    VALUES[random.below(10)]
+}
+
 #[test]
 fn streams_are_masked_as_without_short_cuts() {
-    let forms: [fn(&mut Random, &str, &str) -> String; 12] = [
+    let forms: [fn(&mut Random, &str, &str) -> String; 16] = [
+        |random, a, _| {
+            let (n, w, s) = (number(random), value(random), " ".repeat(random.below(4)));
+            format!(r#"{{"seq":{n},"choices":[{{"index":0,"delta":{{"content":"{a}"}}}}],"pad":"{w}"{s}}}"#)
+        },
+        |random, a, _| {
+            let (n, w) = (number(random), value(random));
+            format!(r#"{{"choices":[{{"index":0,"delta":{{"content":"{a}","x":["{w}",{n}]}}}}]}}"#)
+        },
+        |random, a, _| {
+            let (n, i) = (number(random), random.below(3));
+            format!(r#"{{"id":"{n}","choices":[{{"index":{i},"delta":{{"content":"{a}"}}}}],"n":{n} }}"#)
+        },
+        |random, _, _| {
+            format!(
+                r#"{{"type":"ping","n":[{},{}]{}}}"#,
+                number(random),
+                number(random),
+                " ".repeat(random.below(2))
+            )
+        },
         |_, a, _| {
             format!(r#"{{"choices":[{{"index":0,"delta":{{"content":"{a}"}},"finish_reason":null}}]}}"#)
         },
@@ -109,6 +172,7 @@ fn streams_are_masked_as_without_short_cuts() {
         |_, _, _| "[DONE]".to_owned(),
     ];
     let plain = Twins::new("openai.chat", &[]);
+    let bare = Twins::of(Setup::default());
     let fields = Twins::new("openai.chat", &[(3, "$..password")]);
     let mut random = Random(0x5EED_0003);
     for _ in 0..600 {
@@ -130,6 +194,7 @@ fn streams_are_masked_as_without_short_cuts() {
             stream += &format!("data: {document}{end}{end}");
         }
         plain.check(&stream, &mut random);
+        bare.check(&stream, &mut random);
         fields.check(&stream, &mut random);
     }
 }

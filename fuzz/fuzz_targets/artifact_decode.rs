@@ -78,15 +78,18 @@ fn try_load(bytes: &[u8]) {
             for direction in [Direction::Request, Direction::Response] {
                 let plan = policy.plan(&rule.masks, route, direction).expect("tried when it was loaded");
                 let Some(plan) = plan else { continue };
-                for format in [Format::Json, Format::Sse] {
+                let bodies: [(Format, &[u8]); 4] = [
+                    (
+                        Format::Json,
+                        br#"{"k":"ab12 x@yz","l":["ab1234","ada@example.com",4111111111111111,null]}"#,
+                    ),
+                    (Format::Sse, b"event: x\ndata: {\"k\":\"ab12 x@yz\"}\n\ndata: ab123 abab12\n\n"),
+                    (Format::Protobuf, b"\x0a\x0fada@example.com\x12\x06\x0a\x04ab12"),
+                    (Format::Grpc, b"\0\0\0\0\x11\x0a\x0fada@example.com"),
+                ];
+                for (format, body) in bodies {
                     let mut masker = Masker::new(plan.clone(), format);
                     let mut out = Vec::new();
-                    let body: &[u8] = match format {
-                        Format::Json => {
-                            br#"{"k":"ab12 x@yz","l":["ab1234","ada@example.com",4111111111111111,null]}"#
-                        }
-                        Format::Sse => b"event: x\ndata: {\"k\":\"ab12 x@yz\"}\n\ndata: ab123 abab12\n\n",
-                    };
                     for part in body.chunks(7) {
                         if masker.write(part, &mut out).is_err() {
                             break;

@@ -4,7 +4,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Result, anyhow};
+use anyhow::{Result, anyhow, ensure};
 use tempfile::TempDir;
 use veilwire_policy_compiler::diagnostic::render;
 use veilwire_policy_compiler::files::DiskFiles;
@@ -12,7 +12,7 @@ use veilwire_policy_compiler::{Compiled, Deployment, Source, compile_policy};
 
 use crate::client::{ALPN_HTTP1, ALPN_HTTP2, Http1Client, Http2Client};
 use crate::deadline::unix_seconds;
-use crate::demo::kit::{filter_module, on_free_ports, replace_once};
+use crate::demo::kit::{filter_module, on_free_ports};
 use crate::envoy::{AccessLog, Envoy};
 use crate::pki::Pki;
 use crate::token::{Algorithm, Claims, TokenIssuer};
@@ -81,8 +81,9 @@ impl Kit {
         }
         fs::write(folder.path().join("jwks.json"), TokenIssuer::shared()?.jwks()?.to_string())?;
         let port = upstream_port(&pki)?;
-        let policy =
-            replace_once(policy, "host: localhost, port: 9443", &format!("host: 127.0.0.1, port: {port}"))?;
+        let placed = "host: localhost, port: 9443";
+        ensure!(policy.contains(placed), "`{name}` has no upstream at `{placed}`");
+        let policy = policy.replace(placed, &format!("host: 127.0.0.1, port: {port}"));
         let source = Source::new(name, policy);
         let deployment = Deployment {
             files: folder.path().display().to_string(),

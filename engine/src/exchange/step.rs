@@ -137,7 +137,7 @@ impl LocalReply {
         }
         let mut headers = vec![("x-veilwire-request-id", request_id.to_owned())];
         if reason == Reason::Content(MaskError::Compressed) {
-            headers.push(("grpc-accept-encoding", "identity".to_owned()));
+            headers.push(("grpc-accept-encoding", "identity,deflate,gzip".to_owned()));
         }
         let grpc_status = Some(grpc_status(reason, status));
         LocalReply { status, headers, body: text.into_bytes(), grpc_status }

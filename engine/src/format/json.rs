@@ -19,9 +19,9 @@ mod string;
 
 pub(crate) use super::paths::NameId;
 use super::paths::{Paths, StateId};
-pub(crate) use block::{Block, Mark, Unescaper, string_length};
+pub(crate) use block::{Block, Mark, Unescaper, plain_run, string_length};
 use escape::Escape;
-pub(crate) use glide::Plain;
+pub(crate) use glide::{Plain, number};
 use number::Number;
 use string::known_key;
 

@@ -35,6 +35,17 @@ pub(crate) struct Document {
     given: usize,
     /// Something stands in the place of a value.
     changed: bool,
+    /// Values of a frame that are texts of their own and were passed on as they came.
+    values: Vec<Value>,
+}
+
+/// A string or number that is there as a whole.
+#[derive(Clone, Copy)]
+pub(crate) struct Value {
+    /// Where in the document it begins, after the quote.
+    pub(crate) start: usize,
+    pub(crate) length: usize,
+    pub(crate) number: bool,
 }
 
 /// How a document is written.
@@ -94,6 +105,9 @@ pub(crate) struct Writer<'w, 's> {
 /// With less room even a short number may have to be refused, so nothing is passed over.
 const LEAST_ROOM: usize = 1024;
 
+/// Most values of a frame that may be others when it comes again.
+const MAX_VALUES: usize = 64;
+
 impl Document {
     pub(crate) fn new(layer: Layer) -> Document {
         Document { layer, ..Document::default() }
@@ -113,6 +127,7 @@ impl Document {
         self.signatures = 0;
         self.given = 0;
         self.changed = false;
+        self.values.clear();
     }
 
     /// The string in which the walk is.
@@ -125,9 +140,10 @@ impl Document {
         self.drop.is_some() || self.dropped
     }
 
-    /// The fragments that it gave to their channels, if all else was written as it came, but for what was found in it.
-    pub(crate) fn given(&self) -> Option<usize> {
-        (!self.changed).then_some(self.given)
+    /// The fragments that it gave to their channels, and values that could have been others, if all else was written as it
+    /// came, but for what was found in it.
+    pub(crate) fn given(&self) -> Option<(usize, &[Value])> {
+        (!self.changed).then_some((self.given, self.values.as_slice()))
     }
 
     /// Is anything read still to be written?
@@ -472,7 +488,14 @@ impl Visit for Writer<'_, '_> {
                 skip.is_some() || plan.is_clean(name) || (keys.may_pass(text) && clear(text))
             }
             Plain::String(text) | Plain::Number(text) => {
-                !acts() && (skip.is_some() || skips() || clear(text))
+                let plain = !acts() && (skip.is_some() || skips() || clear(text));
+                let room = self.document.values.len() < MAX_VALUES;
+                if plain && room && self.flow.is_on() && !actions.is_some_and(|actions| actions.surveys) {
+                    let number = matches!(token, Plain::Number(_));
+                    let start = place.offset + usize::from(!number);
+                    self.document.values.push(Value { start, length: text.len(), number });
+                }
+                plain
             }
             Plain::Literal(text) => actions.is_none_or(|actions| {
                 actions.field.is_none() && !actions.once && (!actions.null || text == b"null")

@@ -206,7 +206,7 @@ impl Frames for EventWriter {
         self.document.end_survey(survey, plan)
     }
 
-    fn pattern(&self, block: &[u8]) -> Option<(usize, usize)> {
+    fn payload_start(&self, block: &[u8]) -> Option<usize> {
         let (mut at, mut start) = (0, None);
         for line in lines(block) {
             if let (Field::Data, value) = line.field()
@@ -216,7 +216,11 @@ impl Frames for EventWriter {
             }
             at += line.text.len() + line.end.len();
         }
-        Some((start?, self.document.given()?))
+        start
+    }
+
+    fn document(&self) -> &FrameDocument {
+        &self.document
     }
 
     /// Writes a block. A copy has only the fields that readers dispatch on.

@@ -155,8 +155,12 @@ impl Frames for FrameWriter {
     }
 
     /// Lengths and checksums change with every text, so no frame is like another.
-    fn pattern(&self, _frame: &[u8]) -> Option<(usize, usize)> {
+    fn payload_start(&self, _frame: &[u8]) -> Option<usize> {
         None
+    }
+
+    fn document(&self) -> &FrameDocument {
+        &self.document
     }
 
     fn write(

@@ -29,9 +29,11 @@ pub(crate) trait Frames {
     /// Walks the JSON payload of a frame without writing it.
     fn survey(&mut self, frame: &[u8], survey: &mut Survey, plan: &MaskPlan) -> Result<(), MaskError>;
 
-    /// Where the payload of a frame begins that was just written, if it is in one piece, and how many fragments the payload
-    /// gave to their channels while all else of it was written as it came, but for what was found in it.
-    fn pattern(&self, frame: &[u8]) -> Option<(usize, usize)>;
+    /// Where the payload of a frame begins that was just written, if it is in one piece.
+    fn payload_start(&self, frame: &[u8]) -> Option<usize>;
+
+    /// What wrote the payload.
+    fn document(&self) -> &FrameDocument;
 
     /// Writes a frame. Where the flow is a copy the frame was written before: only what readers need to take it for one
     /// more delta is written again.
@@ -104,8 +106,8 @@ impl Instances {
         frame: &[u8],
         run: &mut Run<'_>,
     ) -> Result<(), MaskError> {
-        if let Some(number) = self.repeats.find(frame) {
-            return self.repeat_frame(number, frames, frame, run);
+        if self.repeats.find(frame, run.plan) {
+            return self.repeat_frame(frames, frame, run);
         }
         let payload = frames.payload(frame, run.plan);
         self.begin_event();
@@ -129,35 +131,35 @@ impl Instances {
         self.settle(run.plan)
     }
 
-    /// Writes a frame that is one before it again, but for its fragments.
+    /// Writes a frame that is one before it again, but for some values.
     fn repeat_frame(
         &mut self,
-        number: usize,
         frames: &mut dyn Frames,
         frame: &[u8],
         run: &mut Run<'_>,
     ) -> Result<(), MaskError> {
         self.begin_event();
-        self.swap_survey(number);
+        self.swap_survey();
         self.bind(run.plan)?;
         self.write_tails(frames, Instances::ends_before, run)?;
         let room = self.room(run.plan);
         let mut sink = Sink::new(run.plan, run.out, run.findings, room);
-        self.write_repeat(number, frame, &mut sink)?;
-        self.swap_survey(number);
+        self.write_repeat(frame, &mut sink)?;
+        self.swap_survey();
         self.keep_carriers(frame, run.plan);
         self.settle(run.plan)
     }
 
     /// Remembers a frame in which nothing was found.
     fn learn(&mut self, frames: &dyn Frames, frame: &[u8], plan: &MaskPlan) {
-        let pattern = frames.pattern(frame);
+        let start = frames.payload_start(frame);
         // A document that ends all channels is told apart by all its bytes.
-        if let (Some((start, given)), false) = (pattern, plan.is_ended_by_documents())
+        if let (Some(start), Some((given, values))) = (start, frames.document().document.given())
             && given == self.survey.fragments.len()
+            && !plan.is_ended_by_documents()
             && self.room(plan) >= LEAST_ROOM
         {
-            self.repeats.learn(frame, start, &self.survey);
+            self.repeats.learn(frame, start, &self.survey, values);
         }
     }
 
@@ -229,11 +231,6 @@ impl FrameDocument {
         plan: &MaskPlan,
     ) -> Result<(), MaskError> {
         self.scout.run(part, plan.paths(), &mut Surveyor { survey, plan }).map_err(refusal)
-    }
-
-    /// The fragments that the document gave to their channels, if all else was written as it came, but for what was found.
-    pub(crate) fn given(&self) -> Option<usize> {
-        self.document.given()
     }
 
     /// The end of the surveyed document.

@@ -31,23 +31,18 @@ impl Instances {
         self.signatures.clear();
     }
 
-    /// Takes the survey of a remembered frame for that of the current one, and gives it back.
-    pub(crate) fn swap_survey(&mut self, number: usize) {
-        if let Some(repeat) = self.repeats.get(number) {
+    /// Takes the survey of the latest remembered frame for that of the current one, and gives it back.
+    pub(crate) fn swap_survey(&mut self) {
+        if let Some(repeat) = self.repeats.latest() {
             std::mem::swap(&mut self.survey, &mut repeat.survey);
         }
     }
 
-    /// Writes the current frame, which is a remembered one but for its fragments.
-    pub(crate) fn write_repeat(
-        &mut self,
-        number: usize,
-        frame: &[u8],
-        sink: &mut Sink<'_>,
-    ) -> Result<(), MaskError> {
+    /// Writes the current frame, which is the latest remembered one but for some values.
+    pub(crate) fn write_repeat(&mut self, frame: &[u8], sink: &mut Sink<'_>) -> Result<(), MaskError> {
         let Instances { list, fragments, signatures, repeats, .. } = self;
         let mut flow = Flow::Event { instances: list, fragments, signatures };
-        repeats.get(number).map_or(Err(MaskError::InvalidJson), |repeat| repeat.write(frame, &mut flow, sink))
+        repeats.latest().map_or(Err(MaskError::InvalidJson), |repeat| repeat.write(frame, &mut flow, sink))
     }
 
     /// What happens to the fragments of the current event.

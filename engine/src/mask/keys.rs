@@ -48,13 +48,21 @@ impl Keys {
         write: impl FnOnce(&mut Sink<'_>) -> Result<(), MaskError>,
     ) -> Result<(), MaskError> {
         let before = sink.replaced;
+        sink.first_start = None;
         std::mem::swap(sink.out, &mut self.held);
         let written = write(sink);
         std::mem::swap(sink.out, &mut self.held);
         written?;
         if sink.replaced > before {
-            self.found = true;
             self.last_end = sink.last_end;
+            if let (false, Some(start)) = (self.found, sink.first_start) {
+                // What is before it leaves, so that what has left does not depend on how the key was cut.
+                let rest = self.held.split_off(start.min(self.held.len()));
+                self.pass(sink);
+                self.held = rest;
+                self.last_end = sink.last_end.saturating_sub(start);
+            }
+            self.found = true;
         }
         if self.found {
             return sink.fits(self.held());

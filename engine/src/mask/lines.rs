@@ -280,8 +280,12 @@ impl Frames for ObjectWriter {
         self.document.end_survey(survey, plan)
     }
 
-    fn pattern(&self, _frame: &[u8]) -> Option<(usize, usize)> {
-        Some((0, self.document.given()?))
+    fn payload_start(&self, _frame: &[u8]) -> Option<usize> {
+        Some(0)
+    }
+
+    fn document(&self) -> &FrameDocument {
+        &self.document
     }
 
     fn write(

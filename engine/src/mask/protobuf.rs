@@ -4,13 +4,15 @@
 //! message (gRPC over HTTP/2, "Length-Prefixed-Message") and may send any number of them, each of which leaves in the
 //! write that completes it.
 //!
-//! Compressed messages are not opened: they are refused.
+//! Messages that are compressed with gzip or deflate are opened and stay open; the limit holds for both forms.
 
 use super::MaskError;
 use super::framer::{Framer, Run};
 use super::message::MessageWriter;
 use super::plan::MaskPlan;
 use super::text::Sink;
+use crate::format::Coding;
+use crate::format::inflate::{Inflate, Stop};
 
 /// One message without a prefix: OTLP over HTTP and the like.
 pub(super) struct ProtobufBody {
@@ -27,6 +29,9 @@ pub(super) struct GrpcStream {
 
 /// One byte of flags, four of length.
 const PREFIX: usize = 5;
+
+/// The one flag there is.
+const COMPRESSED: u8 = 1;
 
 impl ProtobufBody {
     pub(super) fn new(plan: &MaskPlan) -> ProtobufBody {
@@ -103,28 +108,50 @@ fn missing<'c>(frame: &[u8], size: usize, rest: &'c [u8]) -> (&'c [u8], &'c [u8]
 /// How long the message is; none until the prefix is complete.
 fn message_length(frame: &[u8], limit: usize) -> Result<Option<usize>, MaskError> {
     let Some((&[flags, a, b, c, d], _)) = frame.split_first_chunk::<PREFIX>() else { return Ok(None) };
-    match flags {
-        0 => {}
-        // SEAM: here a message would be inflated, and written without the flag.
-        1 => return Err(MaskError::Compressed),
-        _ => return Err(MaskError::InvalidFrame),
+    if flags > COMPRESSED {
+        return Err(MaskError::InvalidFrame);
     }
     let length = usize::try_from(u32::from_be_bytes([a, b, c, d])).map_err(|_| MaskError::MessageLimit)?;
     if length > limit { Err(MaskError::MessageLimit) } else { Ok(Some(length)) }
 }
 
-/// Writes a complete frame.
+/// Writes a complete frame. One that was compressed is not compressed again.
 fn write_frame(writer: &mut MessageWriter, frame: &[u8], run: &mut Run<'_>) -> Result<(), MaskError> {
     let (prefix, message) = frame.split_at_checked(PREFIX).ok_or(MaskError::Truncated)?;
     let start = run.out.len();
-    run.out.extend_from_slice(prefix);
-    write_message(writer, message, run).inspect_err(|_| run.out.truncate(start))?;
+    run.out.extend_from_slice(&[0; PREFIX]);
+    let done = if prefix.first() == Some(&COMPRESSED) {
+        inflate(message, run.plan).and_then(|message| write_message(writer, &message, run))
+    } else {
+        write_message(writer, message, run)
+    };
+    done.inspect_err(|_| run.out.truncate(start))?;
     let length = run.out.len() - start - PREFIX;
     let length = u32::try_from(length).map_err(|_| MaskError::MessageLimit)?.to_be_bytes();
     if let Some(written) = run.out.get_mut(start + 1..start + PREFIX) {
         written.copy_from_slice(&length);
     }
     Ok(())
+}
+
+/// Opens a message. What it begins with tells gzip from deflate; what is neither is refused, whatever `grpc-encoding` says.
+fn inflate(message: &[u8], plan: &MaskPlan) -> Result<Vec<u8>, MaskError> {
+    let coding = if message.first() == Some(&0x1F) { Coding::Gzip } else { Coding::Deflate };
+    let mut inflate = Inflate::new(coding, plan.inflate_ratio());
+    let mut plain = Vec::new();
+    let mut take = |piece: &[u8]| {
+        if plain.len() + piece.len() > plan.message_limit() {
+            return Err(MaskError::MessageLimit);
+        }
+        plain.extend_from_slice(piece);
+        Ok(())
+    };
+    inflate.write(message, &mut take).map_err(|stop| match stop {
+        Stop::Damaged => MaskError::Compressed,
+        Stop::TooMuch => MaskError::InflateRatio,
+        Stop::Visit(error) => error,
+    })?;
+    if inflate.is_complete() { Ok(plain) } else { Err(MaskError::Compressed) }
 }
 
 /// Writes a message: all of it, or nothing and an error.

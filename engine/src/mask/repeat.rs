@@ -1,97 +1,142 @@
-//! Frames that repeat one before them in all but the text of their fragments, as most frames of a delta stream do.
+//! Frames that repeat one before them in all but a few values, as most frames of a delta stream do.
 //!
-//! Guarantees: what is done with such a frame is what would be done without this module. All bytes outside the fragments are
-//! those of a frame that was surveyed, scanned and written as it came, so surveying, scanning and writing them again would
-//! come to the same; the text of a fragment is read as the walker would read it, or the frame goes the usual way. What a
-//! frame repeats depends on the frames before it, never on how they were cut.
+//! Guarantees: what is done with such a frame is what would be done without this module. All bytes outside the values are
+//! those of a frame that was surveyed, scanned and written as it came, so doing that again would come to the same; the text
+//! of a fragment is read as the walker would read it; any other string or number is a whole one in the place of a whole one,
+//! and surely holds nothing to be found. A frame of which not all of this is known goes the usual way. What a frame repeats
+//! depends on the frames before it, never on how they were cut.
 //!
 //! It deliberately knows no frames in which anything but a fragment was masked, nulled or emptied, nor signatures.
 
 use super::MaskError;
 use super::channel::Flow;
+use super::document::Value;
+use super::plan::MaskPlan;
 use super::survey::Survey;
 use super::text::Sink;
-use crate::format::json::{Unescaper, string_length};
+use crate::format::json::{Unescaper, number, plain_run, string_length};
 use crate::format::paths::StateId;
 
-/// The last frames that may be repeated.
+/// The last frames that may be repeated, the latest first.
 #[derive(Default)]
-pub(super) struct Repeats {
-    list: Vec<Repeat>,
-    /// Which one is forgotten next.
-    oldest: usize,
-}
+pub(super) struct Repeats(Vec<Repeat>);
 
 /// A frame, and what is known of it.
 pub(super) struct Repeat {
     frame: Vec<u8>,
+    /// Parts that may be others, in order: at first only fragments.
     slots: Vec<Slot>,
+    /// Parts that become slots when they are seen to change.
+    others: Vec<Slot>,
     pub(super) survey: Survey,
+    /// Bytes that it holds.
+    size: usize,
 }
 
-/// The text of a fragment.
+/// A part of a frame.
 #[derive(Clone, Copy)]
 struct Slot {
     start: usize,
     end: usize,
-    /// What the paths say about it.
-    state: StateId,
+    kind: Kind,
 }
 
-/// Frames that are remembered; streams of events alternate between few forms.
-const REMEMBERED: usize = 2;
+#[derive(Clone, Copy)]
+enum Kind {
+    /// The text of a fragment, and what the paths say about it.
+    Fragment(StateId),
+    /// The text of a string that is scanned on its own.
+    String,
+    Number,
+    /// Spaces before the last bracket.
+    Spaces,
+}
+
+/// Frames that are remembered; streams alternate between few forms.
+const REMEMBERED: usize = 4;
 
 /// Longest frame that is remembered.
 const MAX_FRAME: usize = 2048;
 
+/// Longest number that takes the place of another.
+const MAX_NUMBER: usize = 64;
+
 impl Repeats {
     /// Bytes that are held.
     pub(super) fn held(&self) -> usize {
-        self.list.iter().map(|repeat| repeat.frame.capacity() + repeat.survey.held()).sum()
+        self.0.iter().map(|repeat| repeat.size).sum()
     }
 
-    /// The number of the frame that `frame` repeats.
-    pub(super) fn find(&self, frame: &[u8]) -> Option<usize> {
-        self.list.iter().position(|repeat| repeat.fits(frame))
+    /// Is a frame remembered that `frame` repeats? It is then the latest.
+    pub(super) fn find(&mut self, frame: &[u8], plan: &MaskPlan) -> bool {
+        let found = self.0.iter_mut().position(|repeat| repeat.fits(frame, plan));
+        if let Some(later) = found.and_then(|number| self.0.get_mut(..=number)) {
+            later.rotate_right(1);
+        }
+        found.is_some()
     }
 
-    /// What is known of a frame that was found.
-    pub(super) fn get(&mut self, number: usize) -> Option<&mut Repeat> {
-        self.list.get_mut(number)
+    /// The latest frame.
+    pub(super) fn latest(&mut self) -> Option<&mut Repeat> {
+        self.0.first_mut()
     }
 
-    /// Remembers a frame that left as it came but for its fragments, whose payload begins at `start`.
-    pub(super) fn learn(&mut self, frame: &[u8], start: usize, survey: &Survey) {
-        if frame.len() > MAX_FRAME || survey.places.is_empty() || !survey.signatures.is_empty() {
+    /// Remembers a frame that left as it came but for its fragments, and whose payload begins at `start`.
+    pub(super) fn learn(&mut self, frame: &[u8], start: usize, survey: &Survey, values: &[Value]) {
+        if frame.len() > MAX_FRAME || !survey.signatures.is_empty() {
             return;
         }
         let slots = survey.places.iter().map(|&(offset, state)| {
             let start = start + offset + 1;
-            Some(Slot { start, end: start + string_length(frame.get(start..)?)?, state })
+            let length = string_length(frame.get(start..)?)?;
+            Some(Slot { start, end: start + length, kind: Kind::Fragment(state) })
         });
         let Some(slots) = slots.collect::<Option<Vec<_>>>() else { return };
-        let repeat = Repeat { frame: frame.to_vec(), slots, survey: survey.clone() };
-        match self.list.get_mut(self.oldest) {
-            Some(oldest) => *oldest = repeat,
-            None => self.list.push(repeat),
-        }
-        self.oldest = (self.oldest + 1) % REMEMBERED;
+        let others = values.iter().map(|value| {
+            let kind = if value.number { Kind::Number } else { Kind::String };
+            Slot { start: start + value.start, end: start + value.start + value.length, kind }
+        });
+        let others: Vec<Slot> = others.chain(spaces(frame)).collect();
+        let size = frame.len() + size_of_val(&*slots) + size_of_val(&*others) + survey.held();
+        self.0.truncate(REMEMBERED - 1);
+        self.0.insert(0, Repeat { frame: frame.to_vec(), slots, others, survey: survey.clone(), size });
     }
 }
 
+/// The spaces before the last bracket, if nothing but line ends follows it.
+fn spaces(frame: &[u8]) -> Option<Slot> {
+    let end = frame.trim_ascii_end().strip_suffix(b"}")?.len();
+    let before = frame.get(..end)?;
+    let spaces = before.iter().rev().take_while(|&&byte| byte == b' ').count();
+    Some(Slot { start: end - spaces, end, kind: Kind::Spaces })
+}
+
 impl Repeat {
-    /// Is a frame the same but for the text of its fragments?
-    fn fits(&self, frame: &[u8]) -> bool {
+    /// Is a frame the same but for its slots? What is seen to change becomes one, if it may.
+    fn fits(&mut self, frame: &[u8], plan: &MaskPlan) -> bool {
+        loop {
+            let Err(differs) = self.compare(frame, plan) else { return true };
+            let other = self.others.iter().position(|slot| (slot.start..=slot.end).contains(&differs));
+            let Some(other) = other else { return false };
+            let slot = self.others.swap_remove(other);
+            let place = self.slots.partition_point(|earlier| earlier.start < slot.start);
+            self.slots.insert(place, slot);
+        }
+    }
+
+    /// Compares a frame with this one; where it differs outside the slots, if it does.
+    fn compare(&self, frame: &[u8], plan: &MaskPlan) -> Result<(), usize> {
         let mut rest = frame;
         let mut from = 0;
         for slot in &self.slots {
-            let same = self.frame.get(from..slot.start).and_then(|same| rest.strip_prefix(same));
-            let Some(text) = same else { return false };
-            let Some(after) = string_length(text).and_then(|length| text.get(length..)) else { return false };
-            rest = after;
+            let same = self.frame.get(from..slot.start).unwrap_or_default();
+            let text = rest.strip_prefix(same).ok_or_else(|| from + common(same, rest))?;
+            let length = slot.kind.length(text, plan).ok_or(usize::MAX)?;
+            rest = text.get(length..).unwrap_or_default();
             from = slot.end;
         }
-        self.frame.get(from..) == Some(rest)
+        let same = self.frame.get(from..).unwrap_or_default();
+        if same == rest { Ok(()) } else { Err(from + common(same, rest)) }
     }
 
     /// Writes a frame that fits.
@@ -102,26 +147,54 @@ impl Repeat {
         sink: &mut Sink<'_>,
     ) -> Result<(), MaskError> {
         let mut unescaper = Unescaper::default();
-        let mut rest = frame;
-        let mut from = 0;
-        for (number, slot) in self.slots.iter().enumerate() {
-            let (same, mut text) =
-                rest.split_at_checked(slot.start.saturating_sub(from)).ok_or(MaskError::InvalidJson)?;
-            sink.out.extend_from_slice(same);
-            flow.begin(number, slot.state)?;
-            while text.first().is_some_and(|&byte| byte != b'"') {
-                let block = unescaper.block(text);
-                if block.raw.is_empty() {
-                    return Err(MaskError::InvalidJson);
-                }
-                flow.write_block(number, &block, sink)?;
-                text = text.get(block.raw.len()..).unwrap_or_default();
-            }
-            flow.end(number, sink)?;
-            rest = text;
+        let (mut rest, mut from, mut fragments) = (frame, 0, 0);
+        for slot in &self.slots {
+            let same = slot.start.saturating_sub(from);
             from = slot.end;
+            let (same, mut text) = rest.split_at_checked(same).ok_or(MaskError::InvalidJson)?;
+            sink.out.extend_from_slice(same);
+            if let Kind::Fragment(state) = slot.kind {
+                flow.begin(fragments, state)?;
+                while text.first().is_some_and(|&byte| byte != b'"') {
+                    let block = unescaper.block(text);
+                    if block.raw.is_empty() {
+                        return Err(MaskError::InvalidJson);
+                    }
+                    flow.write_block(fragments, &block, sink)?;
+                    text = text.get(block.raw.len()..).unwrap_or_default();
+                }
+                flow.end(fragments, sink)?;
+                fragments += 1;
+            } else {
+                let length = slot.kind.length(text, sink.plan).ok_or(MaskError::InvalidJson)?;
+                let (value, after) = text.split_at_checked(length).ok_or(MaskError::InvalidJson)?;
+                sink.out.extend_from_slice(value);
+                text = after;
+            }
+            rest = text;
         }
         sink.out.extend_from_slice(rest);
         Ok(())
     }
+}
+
+impl Kind {
+    /// The length of what stands at the start of `text` in place of a slot of this kind, if that may stand there.
+    fn length(self, text: &[u8], plan: &MaskPlan) -> Option<usize> {
+        let value = match self {
+            Kind::Fragment(_) => return string_length(text),
+            Kind::Spaces => return Some(text.iter().take_while(|&&byte| byte == b' ').count()),
+            Kind::String => Some(plain_run(text)).filter(|run| text.get(run.len()) == Some(&b'"'))?,
+            Kind::Number => text.get(..number(text.get(..MAX_NUMBER).unwrap_or(text))?)?,
+        };
+        plan.set().filter().is_clear(value).then_some(value.len())
+    }
+}
+
+/// The length of what two texts begin with.
+fn common(one: &[u8], other: &[u8]) -> usize {
+    let blocks = one.chunks(16).zip(other.chunks(16)).take_while(|(one, other)| one == other).count() * 16;
+    let rest = |text: &'_ [u8]| text.len().min(blocks);
+    let (Some(one), Some(other)) = (one.get(rest(one)..), other.get(rest(other)..)) else { return 0 };
+    blocks + one.iter().zip(other).take_while(|(one, other)| one == other).count()
 }

@@ -25,6 +25,8 @@ pub(crate) struct Sink<'s> {
     pub(crate) findings: &'s mut Findings,
     /// Spans and fields replaced so far.
     pub(crate) replaced: u64,
+    /// Where in `out` the first replacement begins, since this was last reset.
+    pub(crate) first_start: Option<usize>,
     /// Where in `out` the last replacement ends.
     pub(crate) last_end: usize,
     /// Findings are not counted: this was written before.
@@ -74,7 +76,17 @@ impl<'s> Sink<'s> {
         findings: &'s mut Findings,
         room: usize,
     ) -> Sink<'s> {
-        Sink { plan, out, findings, replaced: 0, last_end: 0, quiet: false, room, percent: false }
+        Sink {
+            plan,
+            out,
+            findings,
+            replaced: 0,
+            first_start: None,
+            last_end: 0,
+            quiet: false,
+            room,
+            percent: false,
+        }
     }
 
     /// Fails if more is held than there is room for.
@@ -84,6 +96,7 @@ impl<'s> Sink<'s> {
 
     /// Writes what stands for a value in which these detectors found something.
     pub(crate) fn replace(&mut self, detectors: &DetectorBits, at: Location<'_>) {
+        self.first_start.get_or_insert(self.out.len());
         self.put(self.plan.placeholder(detectors));
         self.last_end = self.out.len();
         self.replaced = self.replaced.saturating_add(1);

@@ -49,7 +49,7 @@ fn bytes(hex: &str) -> Vec<u8> {
     digits.chunks(2).map(|pair| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap()).collect()
 }
 
-fn send<'c>(
+pub(crate) fn send<'c>(
     plan: &Arc<MaskPlan>,
     format: Format,
     coding: Coding,
@@ -90,7 +90,7 @@ fn json(coding: Coding, body: &[u8]) -> Result<String, MaskError> {
 }
 
 /// A member of gzip without anything optional.
-fn gzip(body: &[u8]) -> Vec<u8> {
+pub(crate) fn gzip(body: &[u8]) -> Vec<u8> {
     let mut out = b"\x1F\x8B\x08\0\0\0\0\0\0\xFF".to_vec();
     out.extend(compress_to_vec(body, 6));
     let step = |crc: u32, &byte: &u8| {

@@ -2,6 +2,7 @@
 #![cfg(test)]
 
 mod form;
+mod hostile;
 mod inflate;
 #[path = "../mask_support/mod.rs"]
 mod mask_support;

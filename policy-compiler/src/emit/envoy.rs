@@ -10,7 +10,7 @@ use super::yaml::Yaml;
 use crate::source::Policy;
 use crate::source::listeners::Bind;
 use crate::source::reader::Named;
-use crate::source::upstreams::Upstream;
+use crate::source::upstreams::{Protocol, Upstream};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use std::net::IpAddr;
@@ -353,8 +353,12 @@ fn cluster(
     let fixed = host.parse::<IpAddr>().is_ok();
     let endpoint = Yaml::map([("endpoint", Yaml::map([("address", socket_address(host, port))]))]);
     let endpoints = Yaml::list([Yaml::map([("lb_endpoints", Yaml::list([endpoint]))])]);
+    let options = match protocol(body) {
+        Protocol::Http1 => "http_protocol_options",
+        Protocol::Http2 => "http2_protocol_options",
+    };
     let protocol = message("envoy.extensions.upstreams.http.v3.HttpProtocolOptions")
-        .with("explicit_http_config", Yaml::map([("http_protocol_options", Yaml::empty())]));
+        .with("explicit_http_config", Yaml::map([(options, Yaml::empty())]));
     Ok(Yaml::map([
         ("name", upstream.name.value.as_str().into()),
         ("type", if fixed { "STATIC" } else { "STRICT_DNS" }.into()),
@@ -370,6 +374,11 @@ fn cluster(
         ),
         ("transport_socket", tls::upstream(&policy.tls, body, deployment)?),
     ]))
+}
+
+/// What is spoken to an upstream.
+fn protocol(upstream: &Upstream) -> Protocol {
+    upstream.protocol.as_ref().map_or(Protocol::Http1, |protocol| protocol.value)
 }
 
 /// A bound on connections, so that a flood exhausts itself and not the machine.

@@ -1,5 +1,6 @@
 //! `spec.upstreams`: where requests go, and how Veilwire knows it got there.
 
+use super::choice;
 use super::reader::{Fields, check_name, number, text};
 use super::tls::{Certificate, certificate};
 use super::yaml::Node;
@@ -19,6 +20,17 @@ pub struct Upstream {
     pub sni: Option<Text>,
     /// `http.clientCertificate`: what Envoy shows it.
     pub client: Option<Certificate>,
+    /// `http.protocol`: what is spoken to it; HTTP/1.1 when it is not given.
+    pub protocol: Option<Spanned<Protocol>>,
+}
+
+/// What is spoken to an upstream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Protocol {
+    /// HTTP/1.1.
+    Http1,
+    /// HTTP/2, which gRPC needs.
+    Http2,
 }
 
 /// Reads one upstream.
@@ -53,6 +65,8 @@ pub fn read(node: &Node, name: &Text, out: &mut Diagnostics) -> Upstream {
     if let Some(node) = http.take("clientCertificate") {
         upstream.client = certificate(node, "`clientCertificate`", out);
     }
+    let protocols = [("http1", Protocol::Http1), ("http2", Protocol::Http2)];
+    upstream.protocol = http.take("protocol").and_then(|node| choice(node, "protocol", &protocols, &[], out));
     http.close(out);
     upstream
 }

@@ -316,6 +316,16 @@ fn an_upstream_that_is_a_bare_address_must_prove_that_address() {
 }
 
 #[test]
+fn an_upstream_is_spoken_to_as_its_policy_says() {
+    let yaml = compile(&edited(&[])).envoy_yaml;
+    assert!(yaml.contains("http_protocol_options: {}") && !yaml.contains("http2_protocol_options: {}"));
+    let yaml =
+        compile(&edited(&[("host: api.example.com", "host: api.example.com, protocol: http2")])).envoy_yaml;
+    assert!(yaml.contains("http2_protocol_options: {}") && !yaml.contains("http_protocol_options: {}"));
+    assert!(yaml.contains("alpn_protocols: [h2]") && !yaml.contains("alpn_protocols: [http/1.1]"));
+}
+
+#[test]
 fn relative_references_are_found_from_the_prefix_and_absolute_ones_stay() {
     let deployment = Deployment { files: "/srv/".to_owned(), wasm: "/opt/f.wasm".to_owned() };
     assert_eq!(deployment.locate("pki/ca.pem"), "/srv/pki/ca.pem");

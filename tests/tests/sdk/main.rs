@@ -8,5 +8,7 @@
 
 mod check;
 mod llm;
+mod mcp;
+mod otlp;
 mod recording;
 mod stage;

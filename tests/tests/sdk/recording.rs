@@ -99,7 +99,8 @@ fn json(frame: &str) -> Option<Json> {
 /// A text as it stands between the quotes of a JSON string.
 fn inside(text: &str) -> Result<String> {
     let written = serde_json::to_string(text)?;
-    Ok(written.trim_start_matches('"').trim_end_matches('"').to_owned())
+    let inside = written.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
+    Ok(inside.context("no JSON string")?.to_owned())
 }
 
 fn quarters(value: &str) -> Vec<String> {

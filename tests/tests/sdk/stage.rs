@@ -13,7 +13,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, anyhow, bail, ensure};
 use serde_json::{Value as Json, json};
 use tempfile::TempDir;
-use veilwire_tests::client::{ALPN_HTTP1, Http1Client, Response};
+use veilwire_tests::client::{ALPN_HTTP1, ALPN_HTTP2, Http1Client, Http2Client, Response};
 use veilwire_tests::deadline::{poll, unix_seconds};
 use veilwire_tests::demo::repository;
 use veilwire_tests::envoy::Envoy;
@@ -84,6 +84,22 @@ pub(crate) struct Outcome {
     pub(crate) result: Json,
     /// What reached the upstream, in order.
     pub(crate) requests: Vec<Seen>,
+}
+
+impl Seen {
+    /// The body without its coding, which Veilwire undoes (RFC 1952).
+    pub(crate) fn plain(&self) -> Result<Vec<u8>> {
+        match self.head.header("content-encoding") {
+            None => Ok(self.body.clone()),
+            Some(b"gzip") => {
+                // The exporters write the shortest header and eight bytes of checksum and length.
+                let packed = self.body.get(10..self.body.len().saturating_sub(8)).context("no gzip")?;
+                let inflated = miniz_oxide::inflate::decompress_to_vec(packed);
+                inflated.map_err(|error| anyhow!("not deflate: {:?}", error.status))
+            }
+            Some(other) => bail!("coding {}", other.escape_ascii()),
+        }
+    }
 }
 
 impl Reply {
@@ -170,16 +186,30 @@ impl Stage {
         let call =
             format!("{}-again", String::from_utf8_lossy(request.head.header(CALL).context("no call")?));
         self.board.expect(&call, &script);
-        let config = self.kit.pki.client_config(&[ALPN_HTTP1], None, rustls::ALL_VERSIONS)?;
-        let mut client = Http1Client::connect(self.envoy.address(Side::Veilwire.name())?, config)?;
         let mut head = RequestHead::new(&request.head.method, &request.head.path, &[(CALL, &call)]);
-        for name in ["content-type", "accept"] {
+        for name in ["content-type", "accept", "te"] {
             if let Some(value) = request.head.header(name) {
                 head.headers.push((name.as_bytes().to_vec(), value.to_vec()));
             }
         }
         head.headers.push((b"authorization".to_vec(), format!("Bearer {}", self.token).into_bytes()));
-        client.request(&head, &request.body).with_context(|| self.said())
+        let grpc = request.head.header("content-type") == Some(b"application/grpc");
+        let answer = if grpc { self.over_http2(&head, request) } else { self.over_http1(&head, request) };
+        answer.with_context(|| self.said())
+    }
+
+    fn over_http1(&self, head: &RequestHead, request: &Seen) -> Result<Response> {
+        let config = self.kit.pki.client_config(&[ALPN_HTTP1], None, rustls::ALL_VERSIONS)?;
+        let address = self.envoy.address(Side::Veilwire.name())?;
+        Http1Client::connect(address, config)?.request(head, &request.body)
+    }
+
+    fn over_http2(&self, head: &RequestHead, request: &Seen) -> Result<Response> {
+        let config = self.kit.pki.client_config(&[ALPN_HTTP2], None, rustls::ALL_VERSIONS)?;
+        let mut client = Http2Client::connect(self.envoy.address(Side::Veilwire.name())?, config)?;
+        let mut exchange = client.start(head, false)?;
+        exchange.send(&request.body, true)?;
+        exchange.response()
     }
 
     /// Runs a program to its end and reads what it told.
@@ -191,6 +221,8 @@ impl Stage {
             .env("VEILWIRE_SDK_CALLS", calls.to_string())
             .env("VEILWIRE_SDK_TOKEN", &self.token)
             .env("SSL_CERT_FILE", self.kit.pki.path("edge-ca.pem"))
+            // `requests` prefers it to what an SDK is told.
+            .env("REQUESTS_CA_BUNDLE", self.kit.pki.path("edge-ca.pem"))
             .env("NO_PROXY", "*")
             .env("no_proxy", "*")
             .env("PYTHONDONTWRITEBYTECODE", "1")

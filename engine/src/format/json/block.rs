@@ -111,7 +111,7 @@ pub(crate) fn string_length(input: &[u8]) -> Option<usize> {
 }
 
 /// Characters before a quote, a backslash or a control character.
-pub(super) fn plain_run(input: &[u8]) -> &[u8] {
+pub(crate) fn plain_run(input: &[u8]) -> &[u8] {
     let length = memchr2(b'"', b'\\', input).unwrap_or(input.len());
     before_control(input.get(..length).unwrap_or_default())
 }

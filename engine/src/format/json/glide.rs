@@ -5,7 +5,7 @@
 //! changes neither what is accepted nor what the visitor learns: only the order of "look at it" and "pass it on".
 
 use super::block::plain_run;
-use super::{Frame, NameId, Number, Paths, State, Visit, Walker, is_blank};
+use super::{Frame, NameId, Number, Paths, Place, State, Visit, Walker, is_blank};
 
 /// A token that may be passed on as it is.
 #[derive(Clone, Copy)]
@@ -76,7 +76,7 @@ impl Walker {
                 }
                 (State::Value | State::FirstElement, b'"') => {
                     let Some(text) = whole(after) else { break };
-                    if !visit.plain(self.place(), Plain::String(text)) {
+                    if !visit.plain(self.place_at(at), Plain::String(text)) {
                         break;
                     }
                     self.state = State::After;
@@ -105,7 +105,7 @@ impl Walker {
                 (State::Value | State::FirstElement, _) => {
                     let Some((text, number)) = scalar(rest, array) else { break };
                     let token = if number { Plain::Number(text) } else { Plain::Literal(text) };
-                    if !visit.plain(self.place(), token) {
+                    if !visit.plain(self.place_at(at), token) {
                         break;
                     }
                     self.state = State::After;
@@ -118,6 +118,11 @@ impl Walker {
             visit.through(taken)?;
         }
         Ok(at)
+    }
+
+    /// The place of a token after so many bytes.
+    fn place_at(&self, at: usize) -> Place<'_> {
+        Place { offset: self.taken.saturating_add(at), ..self.place() }
     }
 
     /// Leaves the innermost container if the visitor has nothing to do with that.
@@ -158,7 +163,7 @@ fn scalar(input: &[u8], array: bool) -> Option<(&[u8], bool)> {
 }
 
 /// The length of a number.
-fn number(input: &[u8]) -> Option<usize> {
+pub(crate) fn number(input: &[u8]) -> Option<usize> {
     let (&first, later) = input.split_first()?;
     let mut number = Number::first(first)?;
     let mut length = 1;

@@ -6,7 +6,7 @@
 use super::super::yaml::Yaml;
 use super::{Contradiction, Deployment, message};
 use crate::source::tls::{Certificate, ClientCertificate, Profile, Tls};
-use crate::source::upstreams::Upstream;
+use crate::source::upstreams::{Protocol, Upstream};
 use std::net::IpAddr;
 
 const CIPHERS: &[&str] = &[
@@ -68,13 +68,13 @@ pub(super) fn upstream(
             )
         }
     };
-    let common =
-        Yaml::map([("alpn_protocols", Yaml::texts(&["http/1.1"])), ("tls_params", parameters(tls)?)])
-            .with_some(
-                "tls_certificates",
-                upstream.client.as_ref().map(|pair| certificates(pair, deployment)),
-            )
-            .with("validation_context", validation);
+    let alpn = match super::protocol(upstream) {
+        Protocol::Http1 => "http/1.1",
+        Protocol::Http2 => "h2",
+    };
+    let common = Yaml::map([("alpn_protocols", Yaml::texts(&[alpn])), ("tls_params", parameters(tls)?)])
+        .with_some("tls_certificates", upstream.client.as_ref().map(|pair| certificates(pair, deployment)))
+        .with("validation_context", validation);
     let context = message("envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext")
         .with_some("sni", name.map(Yaml::from))
         .with_some("auto_sni_san_validation", name.map(|_| true.into()))

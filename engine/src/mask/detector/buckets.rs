@@ -70,6 +70,10 @@ pub(super) fn word(buckets: &[Beginning], fits: impl Fn(&Beginning, usize) -> bo
 
 /// Adds a bucket; where there are too many then, unites the two that cost least.
 fn add(buckets: &mut Vec<Beginning>, new: Beginning) {
+    // Most of what is new is not: a bucket that grew lets it through already.
+    if buckets.iter().any(|bucket| bucket.united(&new) == *bucket) {
+        return;
+    }
     buckets.push(new);
     if buckets.len() <= BUCKETS {
         return;

@@ -97,7 +97,10 @@ struct Side {
     more_findings: u64,
 }
 
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's `skip_serializing_if` hands a reference")]
+#[cfg_attr(
+    target_pointer_width = "64",
+    expect(clippy::trivially_copy_pass_by_ref, reason = "serde's `skip_serializing_if` hands a reference")
+)]
 fn is_zero(count: &u64) -> bool {
     *count == 0
 }

@@ -39,7 +39,10 @@ pub(crate) struct Instance {
     pub(crate) charge: usize,
 }
 
-#[expect(clippy::large_enum_variant, reason = "texts are the common case")]
+#[cfg_attr(
+    target_pointer_width = "64",
+    expect(clippy::large_enum_variant, reason = "texts are the common case")
+)]
 enum Body {
     Text(TextUnit),
     Document(Box<Nested>),

@@ -157,11 +157,10 @@ impl Site {
 /// # Errors
 /// When there is no such route.
 pub fn path(route: &str) -> Result<&'static str> {
-    Ok(match route {
-        "json" => "/json",
-        "chat" => "/v1/chat/completions",
-        "messages" => "/v1/messages",
-        "strict" => "/strict/v1/messages",
-        other => return Err(anyhow!("no route `{other}`")),
-    })
+    let named = |line: &&str| line.trim_start().strip_prefix(route).is_some_and(|rest| rest.starts_with(':'));
+    let line = POLICY.lines().find(named).ok_or_else(|| anyhow!("no route `{route}`"))?;
+    let (_, rest) = line.split_once("path: ").ok_or_else(|| anyhow!("route `{route}` has no path"))?;
+    let path = rest.split(", ").next().unwrap_or_default();
+    // Below a prefix any path will do, the shortest too.
+    Ok(path.trim_matches('"').trim_end_matches('*'))
 }

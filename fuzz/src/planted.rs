@@ -37,7 +37,8 @@ pub fn plant(input: &[u8]) -> Planted {
         planted.body.push(b' ');
         planted.body.extend_from_slice(value.as_bytes());
         planted.body.push(b' ');
-        planted.rest.push(0);
+        // With the spaces: beside digits of the input they make pieces that no value left.
+        planted.rest.extend_from_slice(b" \0 ");
         if !planted.values.contains(&value) {
             planted.values.push(value);
         }

@@ -157,6 +157,7 @@ pub(crate) enum Follow {
 }
 
 /// The state of a walk.
+#[derive(Clone)]
 pub(crate) struct Walker {
     state: State,
     frames: Vec<Frame>,

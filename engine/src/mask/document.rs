@@ -13,7 +13,7 @@ use super::text::{Location, Sink, TextUnit};
 use crate::format::json::{Block, NameId, Place, Plain, Scalar, ScalarPart, Visit};
 
 /// What is kept of a document between two calls.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(crate) struct Document {
     layer: Layer,
     pub(crate) unit: TextUnit,

@@ -8,7 +8,7 @@ use super::MaskError;
 use super::text::Sink;
 
 /// The key being written, and the masked forms of the objects that are open.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(crate) struct Keys {
     /// The key from its first replacement on.
     held: Vec<u8>,

@@ -12,6 +12,7 @@ use crate::format::json::{Follow, Stop, Walker, is_blank};
 use crate::format::paths::StateId;
 
 /// A document inside a string.
+#[derive(Clone)]
 pub(crate) struct Nested {
     walker: Walker,
     document: Document,

@@ -10,7 +10,7 @@ use super::text::{Location, Sink, TextUnit};
 use crate::format::json::Scalar;
 
 /// The scalar being read.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(crate) struct HeldScalar {
     kind: Option<Scalar>,
     text: Vec<u8>,

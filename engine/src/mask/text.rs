@@ -46,7 +46,7 @@ pub(crate) struct Location<'l> {
 }
 
 /// A text unit.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(crate) struct TextUnit {
     scan: Scan,
     /// The raw bytes that are not decided, from `start` on.

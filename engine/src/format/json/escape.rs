@@ -4,7 +4,7 @@
 pub(super) const UNIT: usize = 6;
 
 /// An escape that began: up to two `\uXXXX`, decoded bytes with the way an outer layer wrote each.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(super) struct Escape {
     text: [u8; 2 * UNIT],
     length: usize,

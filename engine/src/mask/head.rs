@@ -117,18 +117,7 @@ pub(super) fn mask(
         let mut decoded = Vec::new();
         let mut sink = Sink::new(plan, &mut decoded, findings, plan.state_limit());
         sink.percent = percent;
-        let mut rest = line.as_slice();
-        while let Some(start) = memchr(b'%', rest) {
-            let (run, escape) = rest.split_at_checked(start).unwrap_or((rest, &[]));
-            unit.literal(run, &mut sink, at)?;
-            let digit = |place: usize| escape.get(place).and_then(|&digit| char::from(digit).to_digit(16));
-            let byte = digit(1).zip(digit(2)).and_then(|(high, low)| u8::try_from(high * 16 + low).ok());
-            let length = if byte.is_some() { 3 } else { 1 };
-            let (raw, after) = escape.split_at_checked(length).unwrap_or((escape, &[]));
-            unit.cell(raw, &[byte.unwrap_or(b'%')], &mut sink, at)?;
-            rest = after;
-        }
-        unit.literal(rest, &mut sink, at)?;
+        unit.percent_encoded(&line, &mut sink, at)?;
         unit.finish(&mut sink, at)?;
         replaced = replaced.saturating_add(sink.replaced);
         line = decoded;

@@ -17,6 +17,7 @@ use fresh::{Divided, Fresh};
 use std::collections::VecDeque;
 
 mod fresh;
+mod percent;
 
 /// Where masked bytes go and what is noted on the way.
 pub(crate) struct Sink<'s> {

@@ -54,7 +54,7 @@ pub(crate) fn mask_trailers(
                 sink.out.extend_from_slice(b", ");
             }
             if name.eq_ignore_ascii_case(b"grpc-message") {
-                percent_encoded(value, &mut unit, &mut sink)?;
+                unit.percent_encoded(value, &mut sink, AT)?;
             } else {
                 unit.literal(value, &mut sink, AT)?;
             }
@@ -78,20 +78,4 @@ fn shows_binary(values: &[u8], writer: &mut MessageWriter, sink: &mut Sink<'_>) 
         }
     }
     Ok(false)
-}
-
-fn percent_encoded(value: &[u8], unit: &mut TextUnit, sink: &mut Sink<'_>) -> Result<(), MaskError> {
-    let mut rest = value;
-    while let Some(at) = memchr::memchr(b'%', rest) {
-        let (plain, escaped) = rest.split_at_checked(at).unwrap_or((rest, &[]));
-        unit.literal(plain, sink, AT)?;
-        let digit = |at: usize| escaped.get(at).and_then(|&digit| char::from(digit).to_digit(16));
-        let byte = digit(1).zip(digit(2)).and_then(|(high, low)| u8::try_from(high * 16 + low).ok());
-        let (raw, after) =
-            escaped.split_at_checked(if byte.is_some() { 3 } else { 1 }).unwrap_or((escaped, &[]));
-        // Readers take a percent sign that begins no escape for itself.
-        unit.cell(raw, &[byte.unwrap_or(b'%')], sink, AT)?;
-        rest = after;
-    }
-    unit.literal(rest, sink, AT)
 }

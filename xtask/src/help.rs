@@ -70,10 +70,13 @@ path of this machine. A module whose source digest is today's is not built again
 const BENCH: &str = "\
 cargo xtask bench [--json FILE] [--rounds N]
 cargo xtask bench --native
+cargo xtask bench --instructions [--bless]
 
 Through Envoy, in one run: no filter, a filter that copies bodies, Veilwire; and the masker alone. Fails when a
 planted value arrives unmasked. --json writes the figures as well; --rounds chooses how often everything is
-measured (default 15). With --native: the criterion benchmarks of the engine.
+measured (default 15). With --native: the criterion benchmarks of the engine. With --instructions: no time at all,
+but the instructions of the masker, counted in valgrind; fails where they are more than a tenth above what
+tests/bench/instructions.json says for this kind of processor, or not linear. --bless records them.
 ";
 
 const CI: &str = "\

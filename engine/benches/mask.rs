@@ -15,7 +15,7 @@ mod shapes;
 mod traffic;
 
 use criterion::{Criterion, Throughput};
-use packs::Plans;
+use packs::{Failure, Plans};
 use std::hint::black_box;
 use std::path::Path;
 use std::sync::Arc;
@@ -32,7 +32,7 @@ const HOSTILE_TIME: Duration = Duration::from_millis(300);
 /// Without it criterion writes beside the sources of this crate.
 const OUTPUT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../target/criterion");
 
-fn main() -> Result<(), Box<dyn std::error::Error>> {
+fn main() -> Result<(), Failure> {
     let plans = Plans::new()?;
     let mut criterion = Criterion::default().output_directory(Path::new(OUTPUT)).configure_from_args();
     let cases = [
@@ -69,7 +69,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
 }
 
 /// What is made to be slow, with the default packs and with twenty more detectors.
-fn hostile_bodies(criterion: &mut Criterion, plans: &Plans) -> Result<(), Box<dyn std::error::Error>> {
+fn hostile_bodies(criterion: &mut Criterion, plans: &Plans) -> Result<(), Failure> {
     for (set, plan) in [("hostile", &plans.plain), ("hostile_wide", &plans.wide)] {
         let mut group = criterion.benchmark_group(set);
         group.sample_size(10).warm_up_time(HOSTILE_TIME).measurement_time(HOSTILE_TIME);

@@ -14,7 +14,7 @@ use veilwire_engine::policy::model::{
     Content, Detector, HeadMask, Limits, Mask, Replacement, Severity, Tag, Thinking, Validator,
 };
 
-pub type Failure = Box<dyn std::error::Error>;
+pub type Failure = Box<dyn std::error::Error + Send + Sync>;
 
 const PACKS: [(&str, &str); 3] = [
     ("pci", include_str!("../../../policy-compiler/packs/pci.yaml")),
@@ -39,6 +39,7 @@ pub struct Packs {
     pub set: Arc<DetectorSet>,
     /// By pack.
     pub each: Vec<(&'static str, DetectorBits)>,
+    detectors: Vec<Detector>,
 }
 
 impl Plans {
@@ -63,14 +64,19 @@ impl Packs {
         for (name, pack) in PACKS {
             each.push((name, ids.by_ref().take(declared(pack)).collect()));
         }
-        Ok(Packs { set: set_of(&detectors, &patterns)?, each })
+        Ok(Packs { set: set_of(&detectors, &patterns)?, each, detectors })
     }
 
     /// With twenty more detectors, which belong to no pack.
     pub fn wide() -> Result<Packs, Failure> {
         let (detectors, patterns) = detectors()?;
         let (detectors, patterns) = more(detectors, patterns)?;
-        Ok(Packs { set: set_of(&detectors, &patterns)?, each: Vec::new() })
+        Ok(Packs { set: set_of(&detectors, &patterns)?, each: Vec::new(), detectors })
+    }
+
+    /// A mask of all detectors over the same set in another form.
+    pub fn plan(&self, set: &Arc<DetectorSet>) -> Result<Arc<MaskPlan>, Failure> {
+        plan(set, &self.detectors, None)
     }
 }
 

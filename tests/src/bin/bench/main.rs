@@ -8,15 +8,28 @@
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command line tool talks on its terminal")]
 
 mod cpu;
+#[expect(unreachable_pub, reason = "shared with the benchmark of the engine")]
+#[path = "../../../../engine/benches/mask/hold_back.rs"]
+mod hold_back;
+#[expect(unreachable_pub, reason = "shared with the benchmark of the engine")]
+#[path = "../../../../engine/benches/mask/hostile.rs"]
+mod hostile;
 mod load;
 mod native;
+#[expect(unreachable_pub, missing_debug_implementations, reason = "shared with the benchmark of the engine")]
+#[path = "../../../../engine/benches/mask/packs.rs"]
+mod packs;
 mod report;
 mod scenario;
+#[expect(unreachable_pub, reason = "shared with the benchmark of the engine")]
+#[path = "../../../../engine/benches/mask/shapes.rs"]
+mod shapes;
 mod site;
 #[expect(unreachable_pub, reason = "shared with the benchmark of the engine")]
 #[path = "../../../../engine/benches/mask/traffic.rs"]
 mod traffic;
 mod upstream;
+mod worst;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -27,6 +40,7 @@ use load::Client;
 use report::Report;
 use scenario::Scenario;
 use site::{Site, Variant};
+use worst::Worst;
 
 const DEFAULT_ROUNDS: usize = 15;
 const MAX_ROUNDS: usize = 200;
@@ -89,6 +103,8 @@ fn run(options: &Options) -> Result<()> {
         }
         native::round(&site, &mut report)?;
     }
+    println!("hostile bodies, long streams, what waits");
+    report.worst = Worst::measure()?;
     report.print();
     if let Some(file) = &options.json {
         let text = format!("{:#}\n", report.to_json());

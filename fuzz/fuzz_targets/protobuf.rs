@@ -228,7 +228,11 @@ impl Maker {
                         push_tag(field.number, 0, &mut out);
                         push_varint(u64::from(input.word()), padding, &mut out);
                     }
-                    "id" => push_sized(field.number, padding, input.take(ID), &mut out),
+                    "id" => {
+                        let id = input.take(ID);
+                        self.planted.note_shown(id);
+                        push_sized(field.number, padding, id, &mut out);
+                    }
                     "text" => push_sized(field.number, padding, &self.text(input), &mut out),
                     kind if depth > 0 => {
                         let inner = self.message(kind, depth - 1, input);

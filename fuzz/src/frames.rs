@@ -1,5 +1,7 @@
 //! A writer and a reader of the event streams of AWS (`application/vnd.amazon.eventstream`), from the specification alone.
 
+use std::sync::LazyLock;
+
 /// What a frame is made of.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Frame {
@@ -117,11 +119,13 @@ fn number(bytes: &[u8]) -> Option<usize> {
     usize::try_from(u32::from_be_bytes(*bytes.first_chunk()?)).ok()
 }
 
-/// CRC-32 (ISO-HDLC), bit by bit.
+/// CRC-32 (ISO-HDLC).
 pub fn crc32(bytes: &[u8]) -> u32 {
-    !bytes.iter().fold(u32::MAX, |crc, &byte| {
-        (0..8).fold(crc ^ u32::from(byte), |crc, _| (crc >> 1) ^ (0xEDB8_8320 & (crc & 1).wrapping_neg()))
-    })
+    static TABLE: LazyLock<[u32; 256]> = LazyLock::new(|| {
+        let step = |crc: u32| (crc >> 1) ^ (0xEDB8_8320 & (crc & 1).wrapping_neg());
+        std::array::from_fn(|byte| (0..8).fold(u32::try_from(byte).expect("a byte"), |crc, _| step(crc)))
+    });
+    !bytes.iter().fold(u32::MAX, |crc, &byte| TABLE[usize::from(crc.to_le_bytes()[0] ^ byte)] ^ (crc >> 8))
 }
 
 fn crc(bytes: &[u8]) -> [u8; 4] {

@@ -77,6 +77,12 @@ impl Planted {
         self.note(other);
     }
 
+    /// Notes bytes that may be seen.
+    pub fn note_shown(&mut self, bytes: &[u8]) {
+        self.rest.extend_from_slice(bytes);
+        self.rest.push(0);
+    }
+
     /// Appends bytes in which nothing is planted.
     pub fn push(&mut self, bytes: &[u8]) {
         self.body.extend_from_slice(bytes);

@@ -2,6 +2,7 @@
 
 pub mod check;
 pub mod compile;
+pub mod coverage;
 pub mod mask;
 pub mod scan;
 
@@ -22,6 +23,7 @@ pub fn run(verb: &Verb) -> Outcome {
     match verb {
         Verb::Check(arguments) => check::run(arguments),
         Verb::Compile(arguments) => compile::run(arguments),
+        Verb::Coverage(arguments) => coverage::run(arguments),
         Verb::Mask(arguments) => mask::run(arguments),
         Verb::Scan(arguments) => scan::run(arguments),
     }

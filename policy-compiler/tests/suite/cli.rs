@@ -66,7 +66,7 @@ fn errors_are_one_usage_is_two_files_are_three() {
 #[test]
 fn help_is_on_stdout_and_zero() {
     let folder = folder();
-    for verb in ["check", "compile", "mask", "scan"] {
+    for verb in ["check", "compile", "coverage", "mask", "scan"] {
         let output = veilwire(folder.path(), &[verb, "--help"]);
         assert_eq!(code(&output), 0, "{verb}");
         assert!(!output.stdout.is_empty() && output.stderr.is_empty(), "{verb}");

@@ -18,7 +18,7 @@ const POLICY: &str = "apiVersion: veilwire.dev/v1
 kind: Policy
 metadata: {name: shell, revision: 3}
 spec:
-  packs: [anthropic@1, bedrock@1, openai@1, otel-genai@1, pii-us@1, secrets@1]
+  packs: [bedrock@1, openai@1, otel-genai@1, pii-us@1, secrets@1]
   identity:
     idp: {jwt: {issuer: https://id.example.com, audiences: [api], algorithms: [ES256], jwks: {inline: {file: jwks.json}}, groupsClaim: groups}}
   groups: {staff: {idp: staff}, agents: {idp: agents}, contractors: {idp: contractors}}
@@ -34,7 +34,6 @@ spec:
     items: {match: {host: api.local, path: /items}, upstream: api, content: json}
     closed: {match: {host: api.local, path: /closed}, upstream: api, content: json}
     chat: {match: {host: api.local, path: /chat}, upstream: api, content: openai.chat}
-    messages: {match: {host: api.local, path: /messages}, upstream: api, content: anthropic.messages}
     traces: {match: {host: api.local, path: /traces}, upstream: api, content: otel.traces}
     invoke: {match: {host: api.local, path: /invoke}, upstream: api, content: bedrock.invoke}
   masks:
@@ -44,7 +43,7 @@ spec:
     answers: {scan: {detectors: [pii-us.email], in: [responseBody]}}
     asked: {scan: {detectors: [secrets.aws-access-key], in: [requestBody]}}
   rules:
-    staff-work: {who: {groups: [staff]}, may: [items, chat, messages, traces], mask: [baseline]}
+    staff-work: {who: {groups: [staff]}, may: [items, chat, traces], mask: [baseline]}
     staff-invoke: {who: {groups: [staff]}, may: [invoke], mask: [answers]}
     agents-ask: {who: {groups: [agents]}, may: [items], mask: [asked]}
     contractors-out: {who: {groups: [contractors]}, mayNot: [items]}
@@ -363,7 +362,7 @@ fn names_that_do_not_exist_are_wrong_usage_and_denials_are_not() {
         (
             &["--route", "x", "--direction", "request"],
             2,
-            "error: route `x` does not exist; known: chat, closed, invoke, items, messages, traces\n",
+            "error: route `x` does not exist; known: chat, closed, invoke, items, traces\n",
         ),
         (
             &["--route", "items", "--direction", "request", "--as", "staff", "agent"],

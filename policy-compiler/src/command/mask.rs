@@ -8,6 +8,8 @@ mod body;
 mod pieces;
 mod report;
 mod target;
+#[cfg(test)]
+mod tests;
 
 use super::load;
 use crate::cli::Outcome;

@@ -153,6 +153,14 @@ pub const DIFFERENCES: &[Difference] = &[
         head: Head::Request,
         when: When::Always,
         by: Maker::Envoy,
+        headers: &["x-envoy-*"],
+        change: "removed, where Envoy takes orders from them (retries, timeouts, paths, who is internal)",
+        why: "no caller gives Envoy orders",
+    },
+    Difference {
+        head: Head::Request,
+        when: When::Always,
+        by: Maker::Envoy,
         headers: &["x-request-id"],
         change: "set to a new one",
         why: "audit, log and upstream name the same request",
@@ -162,7 +170,7 @@ pub const DIFFERENCES: &[Difference] = &[
         when: When::Always,
         by: Maker::Envoy,
         headers: &[":authority"],
-        change: "set to the upstream's name, where it has one",
+        change: "set to the upstream's name, with its port where that is not 443; left where it is a bare address",
         why: "upstreams expect their own",
     },
     Difference {

@@ -85,7 +85,7 @@ const DIFFERENCES: &str = "
 
 Veilwire is byte-exact: what no mask touches comes out as it came in, after content decoding. The heads differ from those without a filter in these lines and no
 others. Where no mask looks at a body, only those marked `always` (and `audit.headers.response`) apply, and the body is not even read. Headers in which a mask finds something are
-rewritten beside this; headers of one hop, and the case of names over HTTP/1.1, are Envoy's own business. Trailers of masked bodies lose the same digests.
+rewritten beside this. Headers of one hop (`connection`, `keep-alive`, `proxy-connection`, `transfer-encoding`) and the case of names over HTTP/1.1 are Envoy's own business. Trailers of masked bodies lose the same digests.
 ";
 
 fn content_page(content: &ContentCoverage, text: &mut String) {

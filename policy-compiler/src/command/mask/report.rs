@@ -98,6 +98,9 @@ impl Report {
             Direction::Response => "response",
         };
         let mut notes = Vec::new();
+        if target.mixed {
+            notes.push("the rules of this route have different masks, and these are all of them: --as shows what one caller meets".to_owned());
+        }
         if !body.covered {
             let route = &target.route_name;
             notes.push(format!(

@@ -19,6 +19,8 @@ pub(super) struct Target {
     pub(super) rules: Vec<String>,
     /// The masks of all of them.
     pub(super) masks: Vec<MaskId>,
+    /// Not every one of the rules has all of these masks.
+    pub(super) mixed: bool,
 }
 
 /// Why there is nothing to mask.
@@ -95,6 +97,7 @@ impl Target {
         let mut masks: Vec<MaskId> = allowing.iter().flat_map(|rule| rule.masks.iter().copied()).collect();
         masks.sort_unstable();
         masks.dedup();
+        let mixed = masks.iter().any(|mask| allowing.iter().any(|rule| !rule.masks.contains(mask)));
         let content = route.content.and_then(|id| model.contents.get(id.index()));
         Ok(Target {
             route: id,
@@ -102,6 +105,8 @@ impl Target {
             content: content.map_or("json", |content| content.name.as_str()).to_owned(),
             rules: allowing.iter().map(|rule| rule.name.clone()).collect(),
             masks,
+            // Whoever is named is in all of these groups.
+            mixed: mixed && groups.is_empty(),
         })
     }
 }

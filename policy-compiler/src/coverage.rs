@@ -14,11 +14,11 @@ mod reason;
 mod render;
 mod routes;
 
-pub use content::ContentCoverage;
+pub use content::{ContentCoverage, Joined, Message, Untouched};
 pub use media::{Answer, TypeCoverage};
 pub use render::{human, markdown, policy_human, policy_markdown};
 pub(crate) use routes::request_of;
-pub use routes::{CallerCoverage, PlaceCoverage, PolicyCoverage, RouteCoverage};
+pub use routes::{CallerCoverage, PlaceCoverage, PolicyCoverage, Replaced, RouteCoverage};
 
 use crate::files::MemoryFiles;
 use crate::{Deployment, Source, compile_policy, pack};

@@ -1,8 +1,8 @@
 //! `veilwire mask`: what the filter makes of a body, without Envoy.
 //!
-//! What it guarantees: the bytes are those of the engine's own [`Masker`], from the policy as the filter loads it; they leave as they are
-//! decided, so memory does not grow with the body; nothing but stdout ever holds content. What it does not do: headers, queries and
-//! trailers, identity. The caller is in every group that may use the route, or in the ones that `--as` names.
+//! What it guarantees: the bytes are those of the engine's own [`Masker`](veilwire_engine::mask::Masker), from the policy as the filter
+//! loads it; they leave as they are decided, so memory does not grow with the body; nothing but stdout ever holds content. What it does not
+//! do: headers, queries and trailers, identity. The caller is in every group that may use the route, or in the ones that `--as` names.
 
 mod body;
 mod pieces;

@@ -64,7 +64,8 @@ const JSON: &str = "json";
 
 const NOT_COVERED: &[&str] = &[
     "What a caller or an upstream puts into a path, query or header, unless the mask has `path`, `query` or `headers` in its `in` (trailers of masked bodies are scanned anyway).",
-    "Values inside of an encoding: base64 (but for event streams of AWS and binary trailers), images, sound, documents, anything encrypted.",
+    "Values inside of an encoding: base64 (but for event streams of AWS, binary trailers), percent-encoding outside of forms, queries and headers, character references of HTML and XML, images, sound, documents, anything encrypted.",
+    "Values that are disguised: homoglyphs, zero-width characters, markup in their middle.",
     "A value that is cut over several messages, several JSON strings that are no channel, or several fields: each is a text of its own.",
     "An injected credential that an upstream echoes. Echoes of a credential are masked only where the filter itself places it, and this version places none: an echo is not covered, unless a detector knows its form.",
     "What no detector of the mask finds and no field of it names.",

@@ -4,6 +4,7 @@ use super::head::{Difference, Head, Maker};
 use super::media::{Answer, TypeCoverage};
 use super::routes::Replaced;
 use super::{ContentCoverage, Coverage, PlaceCoverage, PolicyCoverage};
+use std::collections::BTreeMap;
 
 /// As a page of the reference.
 #[must_use]
@@ -169,10 +170,8 @@ pub fn policy_markdown(policy: &PolicyCoverage) -> String {
             for place in &caller.places {
                 let name = place.place;
                 if place.covered {
-                    let list = |list: &[Replaced]| {
-                        let entry = |one: &Replaced| format!("`{}` → `{}`", one.what, one.by);
-                        list.iter().map(entry).collect::<Vec<_>>().join(", ")
-                    };
+                    let list =
+                        |list: &[Replaced]| grouped(list, |names, by| format!("{} → `{by}`", code(names)));
                     let (detectors, fields) = (list(&place.detectors), list(&place.fields));
                     text.push_str(&format!(
                         "| {name} | {detectors} | {fields} | {} |\n",
@@ -250,9 +249,7 @@ fn place_text(place: &PlaceCoverage) -> String {
         return not_looked_at(place).replace("**", "");
     }
     let mut said = Vec::new();
-    let list = |list: &[Replaced]| {
-        list.iter().map(|one| format!("{} -> {}", one.what, one.by)).collect::<Vec<_>>().join(", ")
-    };
+    let list = |list: &[Replaced]| grouped(list, |names, by| format!("{} -> {by}", names.join(", ")));
     if !place.detectors.is_empty() {
         said.push(list(&place.detectors));
     }
@@ -263,6 +260,15 @@ fn place_text(place: &PlaceCoverage) -> String {
         said.push(format!("as {}", place.formats.join(", ")));
     }
     said.join("; ")
+}
+
+/// What is replaced alike, together.
+fn grouped(list: &[Replaced], words: impl Fn(&[&str], &str) -> String) -> String {
+    let mut groups: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for one in list {
+        groups.entry(&one.by).or_default().push(&one.what);
+    }
+    groups.iter().map(|(by, names)| words(names, by)).collect::<Vec<_>>().join("; ")
 }
 
 /// A body that nobody looks at is said louder than a path.

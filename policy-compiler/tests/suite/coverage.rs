@@ -5,14 +5,14 @@ use crate::support::{CERTIFICATE, JWKS, deployment, files, source};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::process::{Command, Output};
 use std::sync::Arc;
 use veilwire_engine::exchange::{Exchange, RequestHead, ResponseHead, Source as Origin, Step};
 use veilwire_engine::host::{HeadEdit, HeadEdits};
 use veilwire_engine::identity::{SignatureVerifier, VerifierError, VerifyingKey};
 use veilwire_engine::policy::Policy;
-use veilwire_engine::policy::model::Algorithm;
+use veilwire_engine::policy::model::{Algorithm, Replacement};
 use veilwire_engine::time::Timestamp;
 use veilwire_engine::transport::TransportFacts;
 use veilwire_policy_compiler::coverage::head::{DIFFERENCES, Head, Maker, When};
@@ -133,14 +133,14 @@ UNMASKED: answers on route raw reach staff as the upstream sends them
 ";
     // The pack may bring more detectors.
     let model = compile_policy(&policy(), &files(), &deployment()).unwrap().model;
-    let placeholder = |name: &str| {
-        let detector = model.detectors.iter().find(|detector| detector.name == name).unwrap();
-        let veilwire_engine::policy::model::Replacement::Placeholder(text) =
-            &model.tags[detector.tag.index()].replacement;
-        format!("{name} -> {text}")
-    };
-    let detectors: Vec<String> = model.detectors.iter().map(|detector| placeholder(&detector.name)).collect();
-    let expected = expected.replace("DETECTORS", &detectors.join(", "));
+    let mut detectors: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for detector in &model.detectors {
+        let Replacement::Placeholder(text) = &model.tags[detector.tag.index()].replacement;
+        detectors.entry(text).or_default().push(&detector.name);
+    }
+    let detectors: Vec<String> =
+        detectors.iter().map(|(text, names)| format!("{} -> {text}", names.join(", "))).collect();
+    let expected = expected.replace("DETECTORS", &detectors.join("; "));
     let lines = |text: &str| text.lines().map(str::to_owned).collect::<BTreeSet<_>>();
     assert_eq!(lines(&text), lines(&expected));
     assert!(text.find("shut  *").unwrap() > text.find("items  GET").unwrap());

@@ -564,7 +564,7 @@ fn memory_does_not_grow_with_the_body() {
     assert_eq!((&report["bytesIn"], &report["bytesOut"]), (&json!(written), &json!(total)));
     assert_eq!(report["findings"][0]["count"], json!(ITEMS));
     let held = report["mostHeld"].as_u64().unwrap();
-    assert!(written > 3 << 20 && held < 2 << 10, "{held} bytes held of {written}");
+    assert!(written > 3 << 20 && held < 16 << 10, "{held} bytes held of {written}");
 }
 
 /// Quick: an address has an `@`, and nothing else here does.

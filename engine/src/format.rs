@@ -98,6 +98,22 @@ impl Format {
         };
         Ok(format)
     }
+
+    /// How reports call it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Format::Json => "json",
+            Format::Lines => "lines",
+            Format::Sse => "sse",
+            Format::Text => "text",
+            Format::Form => "form",
+            Format::Multipart { .. } => "multipart",
+            Format::Protobuf => "protobuf",
+            Format::Grpc => "grpc",
+            Format::EventStream => "eventstream",
+        }
+    }
 }
 
 /// Kinds of text with escapes, or lines that are folded anywhere: their bytes do not show what they say.

@@ -25,7 +25,7 @@ const HSTS: &str = "max-age=63072000";
 
 /// Headers that say where a caller is, or claim to. An upstream is a third party: it learns neither, and may not be made to believe
 /// a caller's claim.
-const CALLER_PLACE: &[&str] = &[
+pub(crate) const CALLER_PLACE: &[&str] = &[
     "forwarded",
     "x-forwarded-for",
     "x-forwarded-host",

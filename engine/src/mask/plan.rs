@@ -12,10 +12,10 @@ use super::detector::{DetectorBits, DetectorSet};
 use super::finding::{Findings, What};
 use super::text::TextUnit;
 use crate::decision::Direction;
-use crate::format::Format;
+use crate::format::{Format, FormatError, PassId, covering};
 use crate::format::paths::{NameId, Paths, StateId};
 use crate::policy::id::MaskId;
-use crate::policy::model::{Content, Detector, Field, Limits, Mask, Tag, Thinking};
+use crate::policy::model::{Content, Detector, Field, Limits, Mask, Tag, Thinking, UnknownContent};
 use crate::policy::path::PathStep;
 use channels::Channels;
 use std::sync::Arc;
@@ -41,6 +41,8 @@ pub struct MaskPlan {
     message_limit: usize,
     json_depth: usize,
     inflate_ratio: u32,
+    /// Media types that pass without a look.
+    passing: Vec<String>,
     done: Vec<Vec<u8>>,
     error_event: Vec<u8>,
     lines: bool,
@@ -265,6 +267,10 @@ impl MaskPlan {
             message_limit: usize::try_from(limits.message).unwrap_or(usize::MAX),
             json_depth: usize::from(limits.json_depth),
             inflate_ratio: limits.inflate_ratio,
+            passing: match &limits.unknown_content {
+                UnknownContent::Refuse => Vec::new(),
+                UnknownContent::Pass(names) => names.clone(),
+            },
             done: content.map_or_else(Vec::new, |content| {
                 content.done.iter().map(|payload| payload.clone().into_bytes()).collect()
             }),
@@ -296,7 +302,23 @@ impl MaskPlan {
             Format::Form | Format::Multipart { .. } => self.channels.is_empty(),
             Format::Protobuf | Format::Grpc => self.schema.is_some(),
             Format::Text => self.channels.is_empty() && !self.active.is_empty(),
+            Format::Opaque(_) => self.channels.is_empty(),
         }
+    }
+
+    /// The format of a body of this type; none if it is refused.
+    #[must_use]
+    pub fn format(&self, content_type: &[u8]) -> Option<Format> {
+        let format = match Format::of(content_type) {
+            Err(FormatError::UnknownType) => Format::Opaque(self.passing(content_type)?),
+            other => other.ok()?,
+        };
+        self.takes(format).then_some(format)
+    }
+
+    /// The name by which content of this type passes without a look.
+    pub(crate) fn passing(&self, content_type: &[u8]) -> Option<PassId> {
+        covering(content_type, &self.passing)
     }
 
     pub(crate) fn schema(&self) -> Option<&SchemaPlan> {

@@ -315,7 +315,7 @@ pub struct Audit {
 }
 
 /// Finite bounds. Sizes in bytes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Limits {
     /// Held bytes and state of one exchange.
@@ -333,12 +333,15 @@ pub struct Limits {
     pub unknown_content: UnknownContent,
 }
 
-/// What to do with content that cannot be inspected.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// What to do with content of a type that nobody here can read.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum UnknownContent {
     /// 415 for a request, 502 for a response.
     Refuse,
+    /// Content of these media types passes without a look, and the audit says so: `image/png`, `image/*` or `*/*`, in
+    /// lower case.
+    Pass(Vec<String>),
 }
 
 impl Default for Limits {

@@ -6,8 +6,8 @@
 mod structpb;
 
 use crate::decision::{Denial, Direction, Permit, Reason};
-use crate::identity::Identity;
 use crate::format::PassId;
+use crate::identity::Identity;
 use crate::mask::{Findings, UnseenKind};
 use crate::policy::Policy;
 use crate::policy::id::RouteId;

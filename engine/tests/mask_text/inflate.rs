@@ -236,7 +236,8 @@ fn a_bomb_is_refused_at_the_same_byte_however_it_is_cut() {
     let (taken, allowance) = (steep.len() - 8, 256_usize << 10);
     let ratio = u32::try_from(((300 << 10) - allowance).div_ceil(taken)).unwrap();
     let outcome = |ratio| {
-        let plan = Setup { limits: Limits { inflate_ratio: ratio, ..limits.clone() }, ..Setup::default() }.plan();
+        let plan =
+            Setup { limits: Limits { inflate_ratio: ratio, ..limits.clone() }, ..Setup::default() }.plan();
         send(&plan, Format::Text, Coding::Gzip, steep.chunks(5)).1.map(|_| ())
     };
     assert_eq!((outcome(ratio - 1), outcome(ratio + 10)), (Err(MaskError::InflateRatio), Ok(())), "{ratio}");

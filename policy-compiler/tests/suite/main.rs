@@ -7,4 +7,6 @@ mod compile;
 #[cfg(test)]
 mod diagnostics;
 #[cfg(test)]
+mod named;
+#[cfg(test)]
 mod support;

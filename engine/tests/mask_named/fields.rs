@@ -2,6 +2,7 @@
 
 use super::mask_support::{Setup, check_splits, content, whole};
 use std::sync::Arc;
+use veilwire_engine::decision::Direction;
 use veilwire_engine::format::Format;
 use veilwire_engine::mask::{MaskError, MaskPlan};
 use veilwire_engine::policy::model::{Content, Schema};
@@ -28,7 +29,7 @@ fn fields_of_forms_are_masked_in_forms_only() {
         "pin=0042&user%5Bmail%5D=x&items[0][id]=7&items[][id]=8&pins=1&user[pin]=2&mail=ada%40example.com",
         "pin=%5BSECRET%5D&user%5Bmail%5D=%5BCONTACT%5D&items[0][id]=%5BID%5D&items[][id]=%5BID%5D&pins=1&user[pin]=2&mail=%5BEMAIL%5D",
     );
-    assert_eq!(places, ["form.pin", "form.user.mail", "form.items[*].id", "form.*"]);
+    assert_eq!(places, ["form.pin", "form.user.mail", "form.items[*].id", "form.mail"]);
     let json = "{\"pin\":\"0042\",\"user\":{\"mail\":\"x\"},\"items\":[{\"id\":7}]}";
     becomes(&plan, Format::Json, json, json);
     // A value that is JSON is a form's field, whatever it holds.
@@ -68,7 +69,7 @@ fn no_detector_is_needed_for_fields_of_forms() {
 
 fn attributes(name: &str) -> Setup {
     let keys = vec![(3, "user.token"), (4, "gen_ai.reasoning.*"), (2, "user.*")];
-    Setup { attributes: keys, ..Setup::of(name) }
+    Setup { attributes: keys, direction: Direction::Request, ..Setup::of(name) }
 }
 
 fn span(attributes: &str) -> String {
@@ -115,7 +116,8 @@ fn attributes_are_masked_by_their_key() {
         &span(r#"[{"key":"user.token","value":{"intValue":1}}]"#),
         &span(r#"[{"key":"user.token","value":{"stringValue":"[SECRET]"}}]"#),
     );
-    assert_eq!(places, ["$.resourceSpans[*].scopeSpans[*].spans[*].attributes[*].value"]);
+    // Both names that cover it are told.
+    assert_eq!(places, ["$.resourceSpans[*].scopeSpans[*].spans[*].attributes[*].value"; 2]);
 }
 
 #[test]
@@ -169,17 +171,20 @@ fn attributes_of_protobuf_are_masked_by_their_key() {
     let number = [sized(1, b"user.token"), sized(2, &[0x18, 7])].concat();
     let turned = [sized(2, &sized(1, b"0042")), sized(1, b"user.token")].concat();
     let turned_masked = [sized(2, &sized(1, b"[SECRET]")), sized(1, b"user.token")].concat();
-    let from = trace(&[pair("user.token", "0042"), pair("b", "0042"), nested("0042"), number, turned]);
-    let to = trace(&[
-        pair("user.token", "[SECRET]"),
-        pair("b", "0042"),
-        nested("[SECRET]"),
-        pair("user.token", "[SECRET]"),
-        turned_masked,
-    ]);
-    let (out, ended) = check_splits(&plan, Format::Protobuf, &from);
-    assert_eq!(out, to);
-    assert_eq!(ended.unwrap().total(), 4);
+    for (from, to, findings) in [
+        (
+            vec![pair("user.token", "0042"), pair("b", "0042")],
+            vec![pair("user.token", "[SECRET]"), pair("b", "0042")],
+            2,
+        ),
+        (vec![nested("0042")], vec![nested("[SECRET]")], 2),
+        (vec![number, turned], vec![pair("user.token", "[SECRET]"), turned_masked], 4),
+        (vec![pair("user.", "0042")], vec![pair("user.", "0042")], 0),
+    ] {
+        let (out, ended) = check_splits(&plan, Format::Protobuf, &trace(&from));
+        assert_eq!(out, trace(&to));
+        assert_eq!(ended.unwrap().total(), findings);
+    }
 }
 
 #[test]

@@ -69,11 +69,13 @@ path of this machine. A module whose source digest is today's is not built again
 
 const BENCH: &str = "\
 cargo xtask bench [--json FILE] [--rounds N]
+cargo xtask bench [--json FILE] --streams N
 cargo xtask bench --native
 
 Through Envoy, in one run: no filter, a filter that copies bodies, Veilwire; and the masker alone. Fails when a
 planted value arrives unmasked. --json writes the figures as well; --rounds chooses how often everything is
-measured (default 15). With --native: the criterion benchmarks of the engine.
+measured (default 15). With --streams: the memory of N streams that are open at once. With --native: the criterion
+benchmarks of the engine.
 ";
 
 const CI: &str = "\

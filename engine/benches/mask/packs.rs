@@ -10,7 +10,7 @@ use veilwire_engine::mask::MaskPlan;
 use veilwire_engine::mask::detector::DetectorSet;
 use veilwire_engine::policy::id::{DetectorId, MaskId, TagId};
 use veilwire_engine::policy::model::{
-    Content, Detector, HeadMask, Limits, Mask, Replacement, Severity, Tag, Thinking, Validator,
+    Content, Detector, Limits, Mask, Replacement, Severity, Tag, Thinking, Validator,
 };
 
 type Failure = Box<dyn std::error::Error>;
@@ -47,7 +47,7 @@ impl Plans {
             request_body: true,
             response_body: true,
             fields: Vec::new(),
-            head: HeadMask::default(),
+            ..Mask::default()
         };
         let content: Content = serde_json::from_str(OPENAI_CHAT)?;
         let plan = |content| {

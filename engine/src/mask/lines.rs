@@ -250,8 +250,8 @@ impl Framer for ObjectStream {
         }
     }
 
-    fn ambiguous_tail(&self) -> &[u8] {
-        self.sole.ambiguous_tail()
+    fn waits(&self) -> bool {
+        self.sole.waits()
     }
 
     fn error_event<'f>(&'f self, plan: &'f MaskPlan) -> Option<&'f [u8]> {

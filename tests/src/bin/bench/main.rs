@@ -17,7 +17,7 @@ mod hostile;
 mod load;
 mod memory;
 mod native;
-#[expect(unreachable_pub, missing_debug_implementations, reason = "shared with the benchmark of the engine")]
+#[expect(unreachable_pub, dead_code, reason = "shared with the benchmark of the engine")]
 #[path = "../../../../engine/benches/mask/packs.rs"]
 mod packs;
 mod report;

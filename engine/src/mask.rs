@@ -18,6 +18,7 @@
 //!            json, sse          one string, one number, one channel of a stream
 //! ```
 
+mod attribute;
 pub mod automaton;
 mod body;
 mod channel;
@@ -37,6 +38,7 @@ mod long;
 mod message;
 mod multipart;
 mod nested;
+mod opaque;
 mod plain;
 mod plan;
 mod protobuf;
@@ -50,7 +52,7 @@ mod trailers;
 pub mod validate;
 mod wrapped;
 
-pub use finding::{Finding, Findings, What};
+pub use finding::{Finding, Findings, Unseen, UnseenKind, What};
 pub(crate) use head::{is_exempt, mask_headers, mask_query, scan_path};
 pub use plan::{InvalidPlan, MaskPlan, Place};
 pub(crate) use trailers::mask_trailers;
@@ -124,6 +126,9 @@ pub enum MaskError {
     /// A part whose type or transfer encoding cannot be inspected.
     #[error("part that cannot be inspected")]
     Part,
+    /// It is one of the formats that are masked, and its type says that nobody can read it.
+    #[error("content that is not what its type says")]
+    Mislabelled,
     /// More comes out of a content coding than `limits.inflateRatio` allows.
     #[error("content coding expands too much")]
     InflateRatio,
@@ -156,6 +161,7 @@ impl MaskError {
             MaskError::Coding => "content-coding",
             MaskError::Multipart => "multipart",
             MaskError::Part => "part",
+            MaskError::Mislabelled => "mislabelled",
             MaskError::InflateRatio => "inflate-ratio",
             MaskError::InvalidFrame => "malformed-message",
             MaskError::MessageLimit => "message-limit",
@@ -243,11 +249,11 @@ impl Masker {
         self.framer.held()
     }
 
-    /// What stands for a whole document whose end is not known yet: a number at the top level, as it is, or `null` where it
-    /// would be masked. A host that may never get another chance to write writes it back; the next write supersedes it.
+    /// Would the end of a document that may end here still have something to write? Never so for frames of a stream: what
+    /// they hold when the stream just stops is a cut.
     #[must_use]
-    pub fn ambiguous_tail(&self) -> &[u8] {
-        if self.failed.is_none() { self.framer.ambiguous_tail() } else { &[] }
+    pub fn waits(&self) -> bool {
+        self.failed.is_none() && self.framer.waits()
     }
 
     /// The event that tells a client of this content about a refusal in mid-stream; none where it would end up inside

@@ -172,7 +172,8 @@ fn judge(vm: &Vm, case: &Case, exchange: Exchange, side: Side, end: End) -> Resu
             }
         }
         Expect::Refused(reason) => {
-            let refused = client.cut || client.status().is_some_and(|status| status >= 400);
+            let told = side == Side::Response && corpus::tells_of_refusal(&sent.body());
+            let refused = client.cut || told || client.status().is_some_and(|status| status >= 400);
             if !refused {
                 return Err(format!("`{reason}` was let through with {:?}", client.status()));
             }
@@ -274,6 +275,33 @@ fn a_request_without_a_good_token_goes_nowhere() {
         assert_eq!(upstream.header("authorization"), None, "the caller's token stays here");
         assert_eq!(upstream.header("x-veilwire-subject"), Some(&b"alice"[..]));
         assert_eq!(upstream.header("accept-encoding"), None);
+    }
+}
+
+#[test]
+fn refusals_are_counted_by_reason_and_what_passes_is_counted_too() {
+    let mut vm = start();
+    let exchange = |vm: &mut Vm, token: Option<&str>, content_type: &str, body: &[u8]| {
+        let exchange = Exchange::open(vm, &routed("json")).unwrap();
+        exchange.request_head(vm, request("/json", token, content_type), false).unwrap();
+        if exchange.client(vm).unwrap().status().is_none() {
+            send(vm, exchange, Side::Request, &[body], End::WithData);
+        }
+        exchange.finish(vm).unwrap();
+    };
+    exchange(&mut vm, None, "application/json", b"{}");
+    exchange(&mut vm, Some(token()), "image/gif", b"GIF89a");
+    exchange(&mut vm, Some(token()), "application/json", b"{]");
+    exchange(&mut vm, Some(token()), "application/json", b"{]");
+    exchange(&mut vm, Some(token()), "image/webp", b"RIFF");
+    for (name, count) in [
+        ("veilwire_refused_unauthenticated", 1),
+        ("veilwire_refused_content_type", 1),
+        ("veilwire_refused_invalid_json", 2),
+        ("veilwire_exchanges_refused", 4),
+        ("veilwire_not_inspected", 1),
+    ] {
+        assert_eq!(vm.metric(name), count, "{name} of {:?}", vm.metric_names());
     }
 }
 

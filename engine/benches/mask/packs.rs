@@ -11,7 +11,7 @@ use veilwire_engine::mask::MaskPlan;
 use veilwire_engine::mask::detector::{DetectorBits, DetectorSet};
 use veilwire_engine::policy::id::{DetectorId, MaskId, TagId};
 use veilwire_engine::policy::model::{
-    Content, Detector, HeadMask, Limits, Mask, Replacement, Severity, Tag, Thinking, Validator,
+    Content, Detector, Limits, Mask, Replacement, Severity, Tag, Thinking, Validator,
 };
 
 pub type Failure = Box<dyn std::error::Error + Send + Sync>;
@@ -101,8 +101,7 @@ fn plan(
         detectors: set.all().iter().collect(),
         request_body: true,
         response_body: true,
-        fields: Vec::new(),
-        head: HeadMask::default(),
+        ..Mask::default()
     };
     let masks = [(MaskId(0), &mask)];
     let (side, limits) = (Direction::Response, Limits::default());

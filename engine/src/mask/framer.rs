@@ -10,6 +10,7 @@ use super::finding::Findings;
 use super::form::FormBody;
 use super::lines::ObjectStream;
 use super::multipart::MultipartBody;
+use super::opaque::OpaqueBody;
 use super::plain::{Sniffed, TextBody};
 use super::plan::MaskPlan;
 use super::protobuf::{GrpcStream, ProtobufBody};
@@ -27,9 +28,9 @@ pub(super) trait Framer {
     /// Bytes of text and state that are held.
     fn held(&self) -> usize;
 
-    /// What stands for a whole document whose end is not known yet; see [`Masker::ambiguous_tail`](super::Masker::ambiguous_tail).
-    fn ambiguous_tail(&self) -> &[u8] {
-        &[]
+    /// See [`Masker::waits`](super::Masker::waits).
+    fn waits(&self) -> bool {
+        false
     }
 
     /// What tells a reader about a refusal, if anything of our own may follow what was put out.
@@ -59,5 +60,6 @@ pub(super) fn framer(format: Format, plan: &MaskPlan) -> Box<dyn Framer> {
         Format::Protobuf => Box::new(ProtobufBody::new(plan)),
         Format::Grpc => Box::new(GrpcStream::new(plan)),
         Format::EventStream => Box::new(EventFrames::new(plan)),
+        Format::Opaque(pass) => Box::new(OpaqueBody::new(pass)),
     }
 }

@@ -104,6 +104,23 @@ impl Format {
         };
         Ok(format)
     }
+
+    /// How reports call it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Format::Json => "json",
+            Format::Lines => "lines",
+            Format::Sse => "sse",
+            Format::Text => "text",
+            Format::Form => "form",
+            Format::Multipart { .. } => "multipart",
+            Format::Protobuf => "protobuf",
+            Format::Grpc => "grpc",
+            Format::EventStream => "eventstream",
+            Format::Opaque(_) => "opaque",
+        }
+    }
 }
 
 /// The entry of `names` that covers a media type: itself, its kind (`image/*`), or all (`*/*`).

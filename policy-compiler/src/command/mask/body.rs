@@ -241,10 +241,11 @@ fn open(
 ) -> Result<(Format, Masker), Refusal> {
     let coding = coding(content_encoding.unwrap_or_default())?;
     let refused = |because| Refusal { reason: Reason::ContentType, because };
-    let format = Format::of(content_type.as_bytes()).map_err(|error| refused(Because::Type(error)))?;
-    if !plan.takes(format) {
-        return Err(refused(Because::NotHere));
-    }
+    let format = match (plan.format(content_type.as_bytes()), Format::of(content_type.as_bytes())) {
+        (Some(format), _) => format,
+        (None, Err(error)) => return Err(refused(Because::Type(error))),
+        (None, Ok(_)) => return Err(refused(Because::NotHere)),
+    };
     let masker = Masker::new(plan, format);
     let masker = match coding {
         Some(coding) => masker.opening(coding),

@@ -47,7 +47,7 @@ impl Plans {
             request_body: true,
             response_body: true,
             fields: Vec::new(),
-            head: HeadMask::default(),
+            ..Mask::default()
         };
         let content: Content = serde_json::from_str(OPENAI_CHAT)?;
         let plan = |content| {

@@ -1,9 +1,8 @@
 //! The head of a response: is it the upstream's, over a good connection, of a kind that can be inspected.
 
-use super::request::{DIGEST_HEADERS, coding, mask, single, strip_own};
+use super::request::{DIGEST_HEADERS, changes, coding, mask, single, strip_own};
 use super::{Exchange, Leg, LocalReply, State, Step};
 use crate::decision::{Denial, Direction, Reason};
-use crate::format::Format;
 use crate::host::HeadEdits;
 use crate::mask::{Findings, MaskPlan, Place, mask_headers, mask_trailers};
 use crate::transport::TransportFacts;
@@ -102,15 +101,16 @@ impl Exchange {
                 }
                 let coding = coding(headers)?;
                 let format = single(headers, b"content-type")
-                    .and_then(|value| Format::of(value).ok())
-                    .filter(|&format| plan.takes(format))
+                    .and_then(|value| plan.format(value))
                     .ok_or(Reason::ContentType)?;
-                for name in DIGEST_HEADERS.into_iter().chain([
-                    b"content-length".as_slice(),
-                    b"etag",
-                    b"accept-ranges",
-                ]) {
-                    edits.remove(name);
+                if changes(format, coding) {
+                    for name in DIGEST_HEADERS.into_iter().chain([
+                        b"content-length".as_slice(),
+                        b"etag",
+                        b"accept-ranges",
+                    ]) {
+                        edits.remove(name);
+                    }
                 }
                 mask(plan, format, coding, &mut edits)
             }

@@ -5,9 +5,10 @@
 
 use super::MaskError;
 use super::channel::Flow;
+use super::finding::UnseenKind;
 use super::keys::Keys;
 use super::nested::Nested;
-use super::plan::Actions;
+use super::plan::{Actions, FieldPlan};
 use super::scalar::HeldScalar;
 use super::text::{Location, Sink, TextUnit};
 use crate::format::json::{Block, NameId, Place, Plain, Scalar, ScalarPart, Visit};
@@ -28,6 +29,8 @@ pub(crate) struct Document {
     skip: Option<usize>,
     nested: Option<Box<Nested>>,
     signed: Vec<SignedState>,
+    /// Attributes that are open, outermost first.
+    attributes: Vec<AttributeState>,
     /// Fragments and channel signatures met so far.
     fragments: usize,
     signatures: usize,
@@ -76,6 +79,8 @@ pub(crate) enum Text {
     /// Only the quotes are written.
     Emptied,
     Nested,
+    /// The key of the last attribute.
+    AttributeKey,
     /// A fragment of a channel, by its number.
     Fragment(usize),
     /// The signature of a pair, written as it is.
@@ -91,6 +96,20 @@ struct SignedState {
     changed: bool,
     /// The signature was written.
     passed: bool,
+}
+
+/// An object that is an attribute, when some are masked by their key.
+#[derive(Clone)]
+struct AttributeState {
+    depth: usize,
+    /// As much of the key as can decide.
+    key: Vec<u8>,
+    /// The key was read.
+    named: bool,
+    /// The value was met.
+    valued: bool,
+    /// What masks the value.
+    masked: Option<FieldPlan>,
 }
 
 /// Writes a document.
@@ -123,6 +142,7 @@ impl Document {
         self.dropped = false;
         self.skip = None;
         self.signed.clear();
+        self.attributes.clear();
         self.fragments = 0;
         self.signatures = 0;
         self.given = 0;
@@ -155,6 +175,11 @@ impl Document {
     pub(crate) fn held(&self) -> usize {
         let nested = self.nested.as_ref().map_or(0, |nested| nested.held());
         self.unit.held() + self.scalar.held() + self.keys.held() + nested
+    }
+
+    /// The attribute of which the value at this place is a member.
+    fn attribute(&mut self, place: Place<'_>) -> Option<&mut AttributeState> {
+        self.attributes.last_mut().filter(|state| state.depth + 1 == place.frames.len())
     }
 
     /// Is it the text of a string? Then only fields matter.
@@ -203,6 +228,9 @@ impl<'w> Writer<'w, '_> {
             self.document.changed = true;
             return self.note(before, actions);
         }
+        if actions.attribute_value && self.begin_attribute_value(place)? {
+            return Ok(());
+        }
         if self.document.is_inner() || self.document.skip.is_some() {
             return Ok(());
         }
@@ -210,9 +238,50 @@ impl<'w> Writer<'w, '_> {
             self.raw(b"null");
             self.document.drop = Some(place.frames.len());
             self.document.changed = true;
-        } else if actions.skip {
+        } else if actions.skip || actions.leave {
             self.document.skip = Some(place.frames.len());
+            if actions.leave {
+                let location = self.location(place).describe(plan);
+                self.sink.findings.pass(UnseenKind::SignedReasoning, location);
+                // A frame like this one must be looked at again, to be counted.
+                self.document.changed = true;
+            }
         }
+        Ok(())
+    }
+
+    /// The value of an attribute begins: does something else stand in its place?
+    fn begin_attribute_value(&mut self, place: Place<'_>) -> Result<bool, MaskError> {
+        let Some(state) = self.document.attribute(place) else { return Ok(false) };
+        state.valued = true;
+        // SECURITY: what names it may still come, and then the value would have left.
+        if !state.named {
+            return Err(MaskError::LateMember);
+        }
+        let Some(field) = state.masked.clone() else { return Ok(false) };
+        let quote = self.document.quote();
+        for piece in [b"{".as_slice(), quote, b"stringValue", quote, b":", quote] {
+            self.raw(piece);
+        }
+        self.sink.replace_field(&field, self.location(place));
+        self.raw(quote);
+        self.raw(b"}");
+        self.document.drop = Some(place.frames.len());
+        self.document.changed = true;
+        Ok(true)
+    }
+
+    /// The key of an attribute ended.
+    fn end_attribute_key(&mut self, place: Place<'_>) -> Result<(), MaskError> {
+        let plan = self.sink.plan;
+        let Some(state) = self.document.attribute(place) else { return Ok(()) };
+        // SECURITY: readers do not agree on which of two keys counts; one that comes too late is refused.
+        if state.valued {
+            return Err(MaskError::LateMember);
+        }
+        state.named = true;
+        let masked = plan.attribute(&std::mem::take(&mut state.key));
+        state.masked = masked.or(state.masked.take());
         Ok(())
     }
 
@@ -260,6 +329,9 @@ impl<'w> Writer<'w, '_> {
 
     /// What becomes of the string that begins here, and is neither dropped nor skipped.
     fn choose(&mut self, place: Place<'_>, actions: &Actions) -> Result<Text, MaskError> {
+        if actions.attribute_key && self.document.attribute(place).is_some() {
+            return Ok(Text::AttributeKey);
+        }
         if self.document.is_inner() {
             return Ok(Text::Own);
         }
@@ -291,12 +363,19 @@ impl<'w> Writer<'w, '_> {
     fn write_text(&mut self, place: Place<'_>, raw: &[u8], text: &[u8]) -> Result<(), MaskError> {
         let at = self.location(place);
         let before = self.sink.replaced;
-        let Document { unit, keys, nested, string, signed, .. } = &mut *self.document;
+        let Document { unit, keys, nested, string, signed, attributes, .. } = &mut *self.document;
         match *string {
             Text::None | Text::Dropped | Text::Emptied => return Ok(()),
             Text::Through => self.sink.out.extend_from_slice(raw),
             Text::Key => return keys.write(self.sink, |sink| unit.cell(raw, text, sink, at)),
             Text::Own => unit.cell(raw, text, self.sink, at)?,
+            Text::AttributeKey => {
+                if let Some(state) = attributes.last_mut() {
+                    let room = (self.sink.plan.longest_attribute() + 1).saturating_sub(state.key.len());
+                    state.key.extend_from_slice(text.get(..room).unwrap_or(text));
+                }
+                unit.cell(raw, text, self.sink, at)?;
+            }
             Text::Nested => match nested {
                 Some(nested) => nested.cell(raw, text, self.sink, at)?,
                 None => return Err(MaskError::InvalidJson),
@@ -352,7 +431,15 @@ impl Visit for Writer<'_, '_> {
             return Ok(());
         }
         let plan = self.sink.plan;
-        if let (false, Some(actions)) = (self.document.is_inner(), plan.actions(place.state)) {
+        let actions = plan.actions(place.state);
+        // JSON in an attribute's text is not made of attributes.
+        if actions.is_some_and(|actions| actions.attribute) && !self.document.is_inner() {
+            let depth = place.frames.len();
+            self.document.attributes.retain(|state| state.depth < depth);
+            let state = AttributeState { depth, key: Vec::new(), named: false, valued: false, masked: None };
+            self.document.attributes.push(state);
+        }
+        if let (false, Some(actions)) = (self.document.is_inner(), actions) {
             self.document.signed.resize(plan.signed(), SignedState::default());
             for &pair in &actions.signed_here {
                 if let Some(state) = self.document.signed.get_mut(pair) {
@@ -498,7 +585,8 @@ impl Visit for Writer<'_, '_> {
                 plain
             }
             Plain::Literal(text) => actions.is_none_or(|actions| {
-                actions.field.is_none() && !actions.once && (!actions.null || text == b"null")
+                let left = actions.field.is_none() && !actions.attribute_value && !actions.once;
+                left && (!actions.null || text == b"null")
             }),
         }
     }
@@ -521,6 +609,10 @@ impl Visit for Writer<'_, '_> {
                 return Ok(());
             }
             Text::Own => unit.finish(self.sink, at)?,
+            Text::AttributeKey => {
+                unit.finish(self.sink, at)?;
+                self.end_attribute_key(place)?;
+            }
             Text::Nested => {
                 if let Some(nested) = nested {
                     nested.finish(self.sink, at)?;

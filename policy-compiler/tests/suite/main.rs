@@ -11,4 +11,6 @@ mod diagnostics;
 #[cfg(test)]
 mod mask;
 #[cfg(test)]
+mod named;
+#[cfg(test)]
 mod support;

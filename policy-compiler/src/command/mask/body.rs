@@ -241,10 +241,9 @@ fn open(
 ) -> Result<(Format, Masker), Refusal> {
     let coding = coding(content_encoding.unwrap_or_default())?;
     let refused = |because| Refusal { reason: Reason::ContentType, because };
-    let format = Format::of(content_type.as_bytes()).map_err(|error| refused(Because::Type(error)))?;
-    if !plan.takes(format) {
-        return Err(refused(Because::NotHere));
-    }
+    let format = plan.format(content_type.as_bytes()).ok_or_else(|| {
+        refused(Format::of(content_type.as_bytes()).err().map_or(Because::NotHere, Because::Type))
+    })?;
     let masker = Masker::new(plan, format);
     let masker = match coding {
         Some(coding) => masker.opening(coding),

@@ -18,6 +18,7 @@
 //!            json, sse          one string, one number, one channel of a stream
 //! ```
 
+mod attribute;
 pub mod automaton;
 mod body;
 mod channel;

@@ -10,7 +10,7 @@ use veilwire_engine::mask::MaskPlan;
 use veilwire_engine::mask::detector::DetectorSet;
 use veilwire_engine::policy::id::{DetectorId, MaskId, TagId};
 use veilwire_engine::policy::model::{
-    Content, Detector, HeadMask, Limits, Mask, Replacement, Severity, Tag, Thinking, Validator,
+    Content, Detector, Limits, Mask, Replacement, Severity, Tag, Thinking, Validator,
 };
 
 type Failure = Box<dyn std::error::Error>;

@@ -4,6 +4,7 @@
 //! masked disappears as a whole, whatever it holds. Structure is written as it came.
 
 use super::MaskError;
+use super::attribute::OpenAttributes;
 use super::channel::Flow;
 use super::finding::UnseenKind;
 use super::keys::Keys;
@@ -29,8 +30,7 @@ pub(crate) struct Document {
     skip: Option<usize>,
     nested: Option<Box<Nested>>,
     signed: Vec<SignedState>,
-    /// Attributes that are open, outermost first.
-    attributes: Vec<AttributeState>,
+    attributes: OpenAttributes,
     /// Fragments and channel signatures met so far.
     fragments: usize,
     signatures: usize,
@@ -98,20 +98,6 @@ struct SignedState {
     passed: bool,
 }
 
-/// An object that is an attribute, when some are masked by their key.
-#[derive(Clone)]
-struct AttributeState {
-    depth: usize,
-    /// As much of the key as can decide.
-    key: Vec<u8>,
-    /// The key was read.
-    named: bool,
-    /// The value was met.
-    valued: bool,
-    /// What masks the value.
-    masked: Option<FieldPlan>,
-}
-
 /// Writes a document.
 pub(crate) struct Writer<'w, 's> {
     pub(crate) document: &'w mut Document,
@@ -177,11 +163,6 @@ impl Document {
         self.unit.held() + self.scalar.held() + self.keys.held() + nested
     }
 
-    /// The attribute of which the value at this place is a member.
-    fn attribute(&mut self, place: Place<'_>) -> Option<&mut AttributeState> {
-        self.attributes.last_mut().filter(|state| state.depth + 1 == place.frames.len())
-    }
-
     /// Is it the text of a string? Then only fields matter.
     fn is_inner(&self) -> bool {
         self.layer != Layer::Body
@@ -228,7 +209,10 @@ impl<'w> Writer<'w, '_> {
             self.document.changed = true;
             return self.note(before, actions);
         }
-        if actions.attribute_value && self.begin_attribute_value(place)? {
+        if actions.attribute_value
+            && let Some(field) = self.document.attributes.begin_value(place.frames.len())?
+        {
+            self.replace_attribute(&field, place);
             return Ok(());
         }
         if self.document.is_inner() || self.document.skip.is_some() {
@@ -250,39 +234,17 @@ impl<'w> Writer<'w, '_> {
         Ok(())
     }
 
-    /// The value of an attribute begins: does something else stand in its place?
-    fn begin_attribute_value(&mut self, place: Place<'_>) -> Result<bool, MaskError> {
-        let Some(state) = self.document.attribute(place) else { return Ok(false) };
-        state.valued = true;
-        // SECURITY: what names it may still come, and then the value would have left.
-        if !state.named {
-            return Err(MaskError::LateMember);
-        }
-        let Some(field) = state.masked.clone() else { return Ok(false) };
+    /// Writes what stands for the value of an attribute.
+    fn replace_attribute(&mut self, field: &FieldPlan, place: Place<'_>) {
         let quote = self.document.quote();
         for piece in [b"{".as_slice(), quote, b"stringValue", quote, b":", quote] {
             self.raw(piece);
         }
-        self.sink.replace_field(&field, self.location(place));
+        self.sink.replace_field(field, self.location(place));
         self.raw(quote);
         self.raw(b"}");
         self.document.drop = Some(place.frames.len());
         self.document.changed = true;
-        Ok(true)
-    }
-
-    /// The key of an attribute ended.
-    fn end_attribute_key(&mut self, place: Place<'_>) -> Result<(), MaskError> {
-        let plan = self.sink.plan;
-        let Some(state) = self.document.attribute(place) else { return Ok(()) };
-        // SECURITY: readers do not agree on which of two keys counts; one that comes too late is refused.
-        if state.valued {
-            return Err(MaskError::LateMember);
-        }
-        state.named = true;
-        let masked = plan.attribute(&std::mem::take(&mut state.key));
-        state.masked = masked.or(state.masked.take());
-        Ok(())
     }
 
     /// A value ended.
@@ -329,7 +291,7 @@ impl<'w> Writer<'w, '_> {
 
     /// What becomes of the string that begins here, and is neither dropped nor skipped.
     fn choose(&mut self, place: Place<'_>, actions: &Actions) -> Result<Text, MaskError> {
-        if actions.attribute_key && self.document.attribute(place).is_some() {
+        if actions.attribute_key && self.document.attributes.has_member(place.frames.len()) {
             return Ok(Text::AttributeKey);
         }
         if self.document.is_inner() {
@@ -370,10 +332,7 @@ impl<'w> Writer<'w, '_> {
             Text::Key => return keys.write(self.sink, |sink| unit.cell(raw, text, sink, at)),
             Text::Own => unit.cell(raw, text, self.sink, at)?,
             Text::AttributeKey => {
-                if let Some(state) = attributes.last_mut() {
-                    let room = (self.sink.plan.longest_attribute() + 1).saturating_sub(state.key.len());
-                    state.key.extend_from_slice(text.get(..room).unwrap_or(text));
-                }
+                attributes.key(text, self.sink.plan);
                 unit.cell(raw, text, self.sink, at)?;
             }
             Text::Nested => match nested {
@@ -434,10 +393,7 @@ impl Visit for Writer<'_, '_> {
         let actions = plan.actions(place.state);
         // JSON in an attribute's text is not made of attributes.
         if actions.is_some_and(|actions| actions.attribute) && !self.document.is_inner() {
-            let depth = place.frames.len();
-            self.document.attributes.retain(|state| state.depth < depth);
-            let state = AttributeState { depth, key: Vec::new(), named: false, valued: false, masked: None };
-            self.document.attributes.push(state);
+            self.document.attributes.enter(place.frames.len());
         }
         if let (false, Some(actions)) = (self.document.is_inner(), actions) {
             self.document.signed.resize(plan.signed(), SignedState::default());
@@ -611,7 +567,7 @@ impl Visit for Writer<'_, '_> {
             Text::Own => unit.finish(self.sink, at)?,
             Text::AttributeKey => {
                 unit.finish(self.sink, at)?;
-                self.end_attribute_key(place)?;
+                self.document.attributes.end_key(self.sink.plan)?;
             }
             Text::Nested => {
                 if let Some(nested) = nested {

@@ -2,11 +2,13 @@
 
 mod attributes;
 mod channels;
+mod content;
+mod place;
 mod replace;
 mod schema;
 
-pub(crate) use attributes::Attributes;
 pub(crate) use channels::{ChannelId, ChannelPlan, CloserPlan, KeyUse, MAX_ARRAYS, MAX_KEYS};
+pub use place::Place;
 pub(crate) use replace::Replacements;
 pub(crate) use schema::{Kind, MAX_ID, MessageId, SchemaPlan};
 
@@ -18,8 +20,10 @@ use crate::format::paths::{NameId, Paths, StateId};
 use crate::format::{Format, FormatError, PassId, covering};
 use crate::policy::id::{MaskId, TagId};
 use crate::policy::model::{Content, Detector, Field, Limits, Mask, Tag, Thinking, UnknownContent};
-use crate::policy::path::{PathPattern, PathStep};
+use crate::policy::path::PathStep;
+use attributes::Attributes;
 use channels::Channels;
+use content::{FORM, add_attributes, add_below, add_content, add_elements, left};
 use std::sync::Arc;
 
 /// A compiled union of masks. Made once, shared by every body that has the same masks, content and direction.
@@ -52,65 +56,6 @@ pub struct MaskPlan {
     error_event: Vec<u8>,
     lines: bool,
     idle: bool,
-}
-
-/// A part of an exchange that masks look at.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Place {
-    /// The body of a request.
-    RequestBody,
-    /// The body of a response.
-    ResponseBody,
-    /// The path of a request.
-    Path,
-    /// The query of a request.
-    Query,
-    /// The headers of requests and responses.
-    Headers,
-}
-
-impl From<Direction> for Place {
-    /// The body of this direction.
-    fn from(direction: Direction) -> Place {
-        match direction {
-            Direction::Request => Place::RequestBody,
-            Direction::Response => Place::ResponseBody,
-        }
-    }
-}
-
-impl Place {
-    /// Every place.
-    pub(crate) const ALL: [Place; 5] =
-        [Place::RequestBody, Place::ResponseBody, Place::Path, Place::Query, Place::Headers];
-
-    fn is_scanned(self, mask: &Mask) -> bool {
-        match self {
-            Place::RequestBody => mask.request_body,
-            Place::ResponseBody => mask.response_body,
-            Place::Path => mask.head.path,
-            Place::Query => mask.head.query,
-            Place::Headers => mask.head.headers,
-        }
-    }
-
-    fn masks_fields(self, mask: &Mask) -> bool {
-        let in_body = self.is_body() && !(mask.form_fields.is_empty() && mask.attributes.is_empty());
-        in_body || !self.fields(mask).is_empty()
-    }
-
-    fn fields(self, mask: &Mask) -> &[Field] {
-        match self {
-            Place::RequestBody | Place::ResponseBody => &mask.fields,
-            Place::Path => &[],
-            Place::Query => &mask.head.query_fields,
-            Place::Headers => &mask.head.header_fields,
-        }
-    }
-
-    pub(crate) fn is_body(self) -> bool {
-        matches!(self, Place::RequestBody | Place::ResponseBody)
-    }
 }
 
 /// Why masks cannot be carried out.
@@ -524,87 +469,6 @@ impl FieldPlan {
             findings.record(mask, what, location);
         }
     }
-}
-
-/// No key of a form: the place below which the names of forms are. A member of JSON that is really called so is masked
-/// like the fields of a form, which is no harm.
-const FORM: &str = "\0form";
-
-/// A delta stream may be an array: what holds for a document holds for its elements.
-fn add_elements(patterns: &mut Vec<(Vec<PathStep>, Marker<'_>)>) {
-    add_below(&PathStep::AnyElement, patterns);
-}
-
-/// What holds at the top holds below this step as well.
-fn add_below(step: &PathStep, patterns: &mut Vec<(Vec<PathStep>, Marker<'_>)>) {
-    let anywhere = |steps: &[PathStep]| steps.first() == Some(&PathStep::Descend);
-    let below = patterns.iter().filter(|(steps, _)| !anywhere(steps)).map(|(steps, marker)| {
-        let steps = std::iter::once(step).chain(steps).cloned();
-        (steps.collect(), *marker)
-    });
-    let below: Vec<_> = below.collect();
-    patterns.extend(below);
-}
-
-/// A content without its signed texts, and the places of these. Their signatures are never touched.
-fn left(content: &Content) -> (Content, Vec<PathPattern>) {
-    let mut rest = content.clone();
-    let mut texts = Vec::new();
-    for signed in std::mem::take(&mut rest.signed) {
-        texts.push(signed.text);
-        rest.skip.push(signed.signature);
-    }
-    rest.channels.retain(|channel| {
-        let Some(signature) = &channel.signature else { return true };
-        texts.extend(channel.fragments.iter().cloned());
-        rest.skip.push(signature.clone());
-        false
-    });
-    (rest, texts)
-}
-
-/// Marks attributes and their members.
-fn add_attributes(content: &Content, patterns: &mut Vec<(Vec<PathStep>, Marker<'_>)>) {
-    for path in &content.attributes {
-        let member = |name: &str| [path.steps(), &[PathStep::Key(name.to_owned())]].concat();
-        patterns.push((path.steps().to_vec(), Marker::Attribute));
-        patterns.push((member("key"), Marker::AttributeKey));
-        patterns.push((member("value"), Marker::AttributeValue));
-    }
-}
-
-/// Adds everything of a content but its channels.
-fn add_content<'p>(
-    content: &Content,
-    patterns: &mut Vec<(Vec<PathStep>, Marker<'p>)>,
-) -> Result<(), InvalidPlan> {
-    let plain = [
-        (&content.skip, Marker::Skip),
-        (&content.null, Marker::Null),
-        (&content.nested, Marker::Nested),
-        (&content.once, Marker::Once),
-    ];
-    for (paths, marker) in plain {
-        patterns.extend(paths.iter().map(|path| (path.steps().to_vec(), marker)));
-    }
-    for (pair, signed) in content.signed.iter().enumerate() {
-        let (text, signature) = (signed.text.steps(), signed.signature.steps());
-        let common = text.iter().zip(signature).take_while(|(a, b)| a == b).count();
-        let followable = |step: &PathStep| matches!(step, PathStep::Key(_) | PathStep::AnyElement);
-        let names = |rest: Option<&[PathStep]>| {
-            rest.is_some_and(|rest| {
-                !rest.is_empty() && rest.iter().all(|step| matches!(step, PathStep::Key(_)))
-            })
-        };
-        // Below the common object only names may follow: a list would have many texts for one signature.
-        if !text.iter().all(followable) || !names(text.get(common..)) || !names(signature.get(common..)) {
-            return Err(InvalidPlan::Signature);
-        }
-        patterns.push((text.to_vec(), Marker::SignedText(pair)));
-        patterns.push((signature.to_vec(), Marker::Signature(pair)));
-        patterns.push((text.get(..common).unwrap_or_default().to_vec(), Marker::SignedHere(pair)));
-    }
-    Ok(())
 }
 
 impl Actions {

@@ -36,8 +36,8 @@ pub(super) enum NamesError {
 /// All names that a pattern such as `^(ssn|tax_?id)$` stands for, in order.
 pub(super) fn names_of(pattern: &str) -> Result<Vec<String>, NamesError> {
     // Without tables of Unicode, `(?i)` and the like are for ASCII only.
-    let parse = |unicode| ParserBuilder::new().unicode(unicode).build().parse(pattern);
-    let parsed = parse(true).or_else(|_| parse(false)).map_err(|_| NamesError::Syntax)?;
+    let parse = |unicode| ParserBuilder::new().unicode(unicode).build().parse(pattern).ok();
+    let parsed = parse(true).or_else(|| parse(false)).ok_or(NamesError::Syntax)?;
     let HirKind::Concat(parts) = parsed.kind() else { return Err(NamesError::Anchors) };
     let [first, inner @ .., last] = parts.as_slice() else { return Err(NamesError::Anchors) };
     let anchors = (first.kind(), last.kind());

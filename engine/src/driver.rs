@@ -39,12 +39,10 @@ pub struct Driver {
 /// What the host's buffer holds of a message that was written back.
 #[derive(Debug, Default)]
 struct Window {
-    /// Final bytes at the front of the buffer.
+    /// The buffer waits for its end, so it can still be written to when trailers come.
+    waits: bool,
+    /// Final bytes at its front.
     safe: usize,
-    /// Raw bytes behind them that the exchange has already seen.
-    seen: usize,
-    /// The end of the message was told.
-    ended: bool,
 }
 
 /// Whether the exchange is over before its messages are.
@@ -76,7 +74,6 @@ impl Driver {
 
     /// Request headers have arrived.
     pub fn request_head<H: Host>(&mut self, host: &mut H, end: bool) -> Action {
-        self.request.ended = end;
         let Ok(headers) = host.headers(Side::Request) else {
             return self.fail_closed(host, Direction::Request);
         };
@@ -98,7 +95,6 @@ impl Driver {
             End::Cutting(_) | End::Cut => return self.cut(host),
             End::Open => {}
         }
-        self.response.ended = end;
         let Ok(headers) = host.headers(Side::Response) else {
             return self.fail_closed(host, Direction::Response);
         };
@@ -135,12 +131,10 @@ impl Driver {
             }
             return Action::Continue;
         }
-        let window = self.window(direction);
-        let (safe, seen) = (window.safe, window.seen);
-        let (Ok(kept), Ok(chunk)) = (
-            read(host, side(direction), 0, safe),
-            read(host, side(direction), safe.saturating_add(seen), size),
-        ) else {
+        let safe = self.window(direction).safe;
+        let (Ok(kept), Ok(chunk)) =
+            (read(host, side(direction), 0, safe), read(host, side(direction), safe, size))
+        else {
             return self.fail_closed(host, direction);
         };
         let mut out = kept;
@@ -154,32 +148,28 @@ impl Driver {
         match (&self.end, direction) {
             (End::Replied, Direction::Response) => return Action::Continue,
             (End::Replied | End::Cut, _) => return Action::Pause,
-            (End::Cutting(_), _) => return self.cut(host),
+            (End::Cutting(_), _) => return self.refuse_trailers(host, direction),
             (End::Open, _) => {}
         }
         if !self.exchange.inspects(direction) {
             self.end_unseen(direction);
             return Action::Continue;
         }
-        let window = self.window(direction);
-        let (safe, written_back) = (window.safe, window.safe + window.seen > 0);
-        window.ended = true;
+        let Window { waits, safe } = *self.window(direction);
         let Ok(mut out) = read(host, side(direction), 0, safe) else {
             return self.fail_closed(host, direction);
         };
-        let before = out.len();
         match self.exchange.end(direction, &mut out) {
-            BodyStep::Pass if !written_back => {}
-            BodyStep::Pass | BodyStep::Emit if written_back => {
+            BodyStep::Pass => {}
+            BodyStep::Emit if waits => {
                 if host.replace_body(side(direction), &out).is_err() {
                     return self.fail_closed(host, direction);
                 }
             }
             // Bytes that can no longer be written would be lost: cut rather than truncate in silence.
-            BodyStep::Emit if out.len() > before => return self.fail_closed(host, direction),
-            BodyStep::Pass | BodyStep::Emit => {}
+            BodyStep::Emit => return self.fail_closed(host, direction),
             BodyStep::Reply(reply) => return self.reply(host, &reply),
-            BodyStep::WriteBack { .. } | BodyStep::Cut => return self.cut(host),
+            BodyStep::WriteBack | BodyStep::Cut { .. } => return self.refuse_trailers(host, direction),
         }
         self.keep_trailers(host, direction)
     }
@@ -232,12 +222,28 @@ impl Driver {
         let mut edits = HeadEdits::default();
         match self.exchange.trailers(direction, &trailers, &mut edits) {
             BodyStep::Reply(reply) => self.reply(host, &reply),
-            BodyStep::Cut | BodyStep::WriteBack { .. } => self.cut(host),
+            BodyStep::Cut { .. } | BodyStep::WriteBack => self.refuse_trailers(host, direction),
             BodyStep::Pass | BodyStep::Emit => match host.apply(side, &edits) {
                 Ok(()) => Action::Continue,
                 Err(HostError) => self.fail_closed(host, direction),
             },
         }
+    }
+
+    /// The message is refused, and its trailers are the last place that can say so.
+    fn refuse_trailers<H: Host>(&mut self, host: &mut H, direction: Direction) -> Action {
+        let side = trailer_side(direction);
+        let told =
+            host.headers(side).ok().filter(|_| direction == Direction::Response).and_then(|trailers| {
+                let edits = self.exchange.refused_trailers(&trailers)?;
+                host.apply(side, &edits).ok()
+            });
+        if told.is_none() {
+            return self.cut(host);
+        }
+        self.end = End::Cut;
+        host.wake(None);
+        Action::Continue
     }
 
     fn body_end(&mut self, direction: Direction, step: BodyStep, out: &mut Vec<u8>) -> BodyStep {
@@ -248,7 +254,7 @@ impl Driver {
                 other => other,
             },
             // The end tells how the tail ends; the bytes before it are in `out` already.
-            BodyStep::Emit | BodyStep::WriteBack { .. } => match self.exchange.end(direction, out) {
+            BodyStep::Emit | BodyStep::WriteBack => match self.exchange.end(direction, out) {
                 BodyStep::Pass => BodyStep::Emit,
                 other => other,
             },
@@ -265,31 +271,34 @@ impl Driver {
         out: &[u8],
         end: bool,
     ) -> Action {
-        let window = self.window(direction);
-        let untouched = window.safe + window.seen == 0;
-        window.ended |= end;
+        let waits = step == BodyStep::WriteBack && self.may_end_in_trailers(host, direction);
+        let window = std::mem::take(self.window(direction));
         match step {
-            BodyStep::Pass if untouched && out == chunk => Action::Continue,
-            BodyStep::Pass | BodyStep::Emit => {
-                *self.window(direction) = Window { ended: end, ..Window::default() };
-                match host.replace_body(side(direction), out) {
-                    Ok(()) => Action::Continue,
-                    Err(HostError) => self.fail_closed(host, direction),
+            BodyStep::Pass if window.safe == 0 && out == chunk => Action::Continue,
+            BodyStep::Pass | BodyStep::Emit | BodyStep::WriteBack => {
+                if host.replace_body(side(direction), out).is_err() {
+                    return self.fail_closed(host, direction);
                 }
-            }
-            BodyStep::WriteBack { tail } => {
-                *self.window(direction) = Window { safe: out.len(), seen: tail.len(), ended: end };
-                let mut buffer = out.to_vec();
-                buffer.extend_from_slice(&tail);
-                match host.replace_body(side(direction), &buffer) {
-                    Ok(()) => Action::Pause,
-                    Err(HostError) => self.fail_closed(host, direction),
+                if !waits {
+                    return Action::Continue;
                 }
+                *self.window(direction) = Window { waits, safe: out.len() };
+                Action::Pause
             }
             BodyStep::Reply(reply) => self.reply(host, &reply),
             // In the callback in which the exchange is cut nothing more is sent, so the event needs a callback of its own.
-            BodyStep::Cut if end || out.is_empty() => self.cut(host),
-            BodyStep::Cut => {
+            BodyStep::Cut { .. } if out.is_empty() && !self.exchange.tells_in_trailers() => self.cut(host),
+            // There is no other callback: told, the client may get an end in good order; else a part must not look whole.
+            BodyStep::Cut { told: false } if end => self.cut(host),
+            BodyStep::Cut { .. } if end => match host.replace_body(side(direction), out) {
+                Ok(()) => {
+                    self.end = End::Cut;
+                    host.wake(None);
+                    Action::Continue
+                }
+                Err(HostError) => self.cut(host),
+            },
+            BodyStep::Cut { .. } => {
                 let until = host.now().saturating_add_millis(SWALLOW_MS);
                 self.end = End::Cutting(until);
                 host.wake(Some(until));
@@ -399,8 +408,13 @@ impl Driver {
     }
 
     fn end_unseen(&mut self, direction: Direction) {
-        self.window(direction).ended = true;
         let _ = self.exchange.end(direction, &mut Vec::new());
+    }
+
+    /// HTTP/1 shows the end of a body even behind trailers, and brings chunks that are too large to wait for.
+    fn may_end_in_trailers<H: Host>(&self, host: &H, direction: Direction) -> bool {
+        let protocol = || host.property(&["request", "protocol"]).ok().flatten().unwrap_or_default();
+        direction == Direction::Response || !protocol().starts_with(b"HTTP/1")
     }
 
     fn window(&mut self, direction: Direction) -> &mut Window {

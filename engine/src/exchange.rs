@@ -46,6 +46,8 @@ pub struct Exchange {
     bodyless: bool,
     /// The client speaks gRPC.
     grpc: bool,
+    /// Why a gRPC answer was refused after its head had left.
+    status: Option<LocalReply>,
     audit: AuditEvent,
     events: VecDeque<Event>,
     next_callout: u32,
@@ -79,10 +81,24 @@ enum Leg {
     /// No rule looks at it.
     Pass,
     /// Masked on its way.
-    Mask(Box<Masker>),
+    Mask(Box<Inspected>),
     /// Ended; the findings are in the audit.
     Ended,
 }
+
+/// A body on its way through a masker.
+#[derive(Debug)]
+struct Inspected {
+    masker: Masker,
+    /// How many bytes are still to come, if the head says it: then no trailers can hide the end.
+    left: Option<u64>,
+    /// Its end may be waited for, although what is decided then waits as well.
+    patient: bool,
+}
+
+/// Most bytes that wait for an end that trailers may hide, in the host's buffer and in the masker, each. With one more frame they
+/// fit into what Envoy buffers for a stream of HTTP/2: as much as its initial window, which the compiler sets to 256 KiB.
+const MOST_WAITING: usize = 96 * 1024;
 
 impl Exchange {
     /// A new exchange on a client connection.
@@ -96,6 +112,7 @@ impl Exchange {
             response: Leg::Closed,
             bodyless: false,
             grpc: false,
+            status: None,
             audit,
             events: VecDeque::new(),
             next_callout: 0,
@@ -110,24 +127,35 @@ impl Exchange {
 
     /// The next bytes of a body. What may leave now is appended to `out`.
     pub fn body(&mut self, direction: Direction, chunk: &[u8], out: &mut Vec<u8>) -> BodyStep {
-        let Leg::Mask(masker) = self.leg_mut(direction) else {
+        let Leg::Mask(body) = self.leg_mut(direction) else {
             return self.body_without_masker(direction, chunk);
         };
         let start = out.len();
-        match masker.write(chunk, out) {
-            Ok(()) if !masker.ambiguous_tail().is_empty() => {
-                BodyStep::WriteBack { tail: masker.ambiguous_tail().to_vec() }
-            }
-            Ok(()) if out.get(start..) == Some(chunk) => BodyStep::Pass,
-            Ok(()) => BodyStep::Emit,
-            Err(error) => {
-                if direction == Direction::Request {
-                    // A reply takes its place.
-                    out.truncate(start);
-                }
-                self.refuse_body(direction, error, out)
-            }
+        if let Some(left) = &mut body.left {
+            let length = u64::try_from(chunk.len()).unwrap_or(u64::MAX);
+            let Some(rest) = left.checked_sub(length) else {
+                // SECURITY: longer than its head said: nobody knows where the next reader sees its end.
+                *self.leg_mut(direction) = Leg::Closed;
+                return self.body_without_masker(direction, chunk);
+            };
+            *left = rest;
         }
+        if let Err(error) = body.masker.write(chunk, out) {
+            if direction == Direction::Request {
+                // A reply takes its place.
+                out.truncate(start);
+            }
+            return self.refuse_body(direction, error, out);
+        }
+        if body.left == Some(0) {
+            let step = self.end(direction, out);
+            if !matches!(step, BodyStep::Pass | BodyStep::Emit) {
+                return step;
+            }
+        } else if body.waits(out.len()) {
+            return BodyStep::WriteBack;
+        }
+        if out.get(start..) == Some(chunk) { BodyStep::Pass } else { BodyStep::Emit }
     }
 
     /// The end of a body: end of stream or trailers. The last bytes are appended to `out`.
@@ -139,10 +167,12 @@ impl Exchange {
                 *self.leg_mut(direction) = Leg::Closed;
                 self.body_without_masker(direction, &[])
             }
-            Leg::Mask(masker) => {
+            Leg::Mask(body) => {
+                let masker = body.masker;
                 let start = out.len();
-                // A refusal at the end still reports what was found before it.
+                // A refusal at the end still reports what was found before it, and tells the client.
                 let findings = masker.findings().clone();
+                let event = masker.error_event().map(<[u8]>::to_vec);
                 match masker.end(out) {
                     Ok(summary) => {
                         self.audit.found(&self.policy, direction, &summary.findings);
@@ -151,7 +181,7 @@ impl Exchange {
                     Err(error) => {
                         out.truncate(start);
                         self.audit.found(&self.policy, direction, &findings);
-                        self.refuse(direction, error, None, out)
+                        self.refuse(direction, error, event, out)
                     }
                 }
             }
@@ -191,6 +221,26 @@ impl Exchange {
             }
             Err(error) => self.refuse(direction, error, None, &mut Vec::new()),
         }
+    }
+
+    /// What the trailers of a refused response are to say in place of their own. `None`: its reader knows no status there, so the
+    /// response must be cut.
+    #[must_use]
+    pub fn refused_trailers(&self, trailers: &[(Vec<u8>, Vec<u8>)]) -> Option<HeadEdits> {
+        let reply = self.status.as_ref()?;
+        let mut edits = HeadEdits::default();
+        for (name, _) in trailers {
+            edits.remove(name);
+        }
+        edits.set("grpc-status", reply.grpc_status?.to_string());
+        edits.set("grpc-message", reply.body.clone());
+        Some(edits)
+    }
+
+    /// Was a response refused whose trailers can say so?
+    #[must_use]
+    pub fn tells_in_trailers(&self) -> bool {
+        self.status.is_some()
     }
 
     /// The answer to a callout. `edits` are for the request's head, to be made before it is resumed.
@@ -282,8 +332,8 @@ impl Exchange {
         let complete =
             matches!((&self.request, &self.response), (Leg::Pass | Leg::Ended, Leg::Pass | Leg::Ended));
         for direction in [Direction::Request, Direction::Response] {
-            if let Leg::Mask(masker) = std::mem::take(self.leg_mut(direction)) {
-                self.audit.found(&self.policy, direction, masker.findings());
+            if let Leg::Mask(body) = std::mem::take(self.leg_mut(direction)) {
+                self.audit.found(&self.policy, direction, body.masker.findings());
             }
         }
         self.audit.close(if complete { Outcome::Complete } else { Outcome::Cut });
@@ -314,7 +364,7 @@ impl Exchange {
                 Direction::Request => BodyStep::Reply(self.host_failed(direction)),
                 Direction::Response => {
                     self.host_failed(direction);
-                    BodyStep::Cut
+                    BodyStep::Cut { told: false }
                 }
             },
         }
@@ -322,9 +372,9 @@ impl Exchange {
 
     fn refuse_body(&mut self, direction: Direction, error: MaskError, out: &mut Vec<u8>) -> BodyStep {
         let mut event = None;
-        if let Leg::Mask(masker) = std::mem::take(self.leg_mut(direction)) {
-            self.audit.found(&self.policy, direction, masker.findings());
-            event = masker.error_event().map(<[u8]>::to_vec);
+        if let Leg::Mask(body) = std::mem::take(self.leg_mut(direction)) {
+            self.audit.found(&self.policy, direction, body.masker.findings());
+            event = body.masker.error_event().map(<[u8]>::to_vec);
         }
         self.refuse(direction, error, event, out)
     }
@@ -342,8 +392,12 @@ impl Exchange {
         match direction {
             Direction::Request => BodyStep::Reply(self.problem(reason, direction, &[])),
             Direction::Response => {
+                if self.grpc {
+                    self.status = Some(self.problem(reason, direction, &[]));
+                }
+                let told = event.is_some();
                 out.extend(event.into_iter().flatten());
-                BodyStep::Cut
+                BodyStep::Cut { told }
             }
         }
     }
@@ -375,8 +429,19 @@ impl Exchange {
     #[must_use]
     pub fn findings(&self, direction: Direction) -> Option<&Findings> {
         match self.leg(direction) {
-            Leg::Mask(masker) => Some(masker.findings()),
+            Leg::Mask(body) => Some(body.masker.findings()),
             _ => None,
         }
+    }
+}
+
+impl Inspected {
+    /// Must the host keep `ready` bytes that are decided, because trailers may end the message here? Where nothing is
+    /// decided, waiting costs nothing.
+    fn waits(&self, ready: usize) -> bool {
+        (self.patient || ready == 0)
+            && ready <= MOST_WAITING
+            && self.masker.waits()
+            && self.masker.held() <= MOST_WAITING
     }
 }

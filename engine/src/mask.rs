@@ -249,11 +249,11 @@ impl Masker {
         self.framer.held()
     }
 
-    /// What stands for a whole document whose end is not known yet: a number at the top level, as it is, or `null` where it
-    /// would be masked. A host that may never get another chance to write writes it back; the next write supersedes it.
+    /// Would the end of a document that may end here still have something to write? Never so for frames of a stream: what
+    /// they hold when the stream just stops is a cut.
     #[must_use]
-    pub fn ambiguous_tail(&self) -> &[u8] {
-        if self.failed.is_none() { self.framer.ambiguous_tail() } else { &[] }
+    pub fn waits(&self) -> bool {
+        self.failed.is_none() && self.framer.waits()
     }
 
     /// The event that tells a client of this content about a refusal in mid-stream; none where it would end up inside

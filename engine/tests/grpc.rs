@@ -140,6 +140,54 @@ fn messages_that_are_cut_or_compressed_are_refused_in_the_words_of_grpc() {
     }
 }
 
+#[test]
+fn an_answer_that_is_refused_in_its_middle_says_so_in_its_trailers() {
+    let trailer = |name: &str, value: &str| (name.as_bytes().to_vec(), value.as_bytes().to_vec());
+    let rows: [(&str, Vec<u8>, &str); 4] = [
+        ("malformed", [note("first"), b"\0\0\0\0\x01\x0A".to_vec(), note("third")].concat(), "13"),
+        ("malformed at once", b"\0\0\0\0\x01\x0A".to_vec(), "13"),
+        ("compressed otherwise", [note("first"), b"\x01\0\0\0\x02\xFF\x06".to_vec()].concat(), "12"),
+        ("cut", [note("first"), b"\0\0\0\0\x05\x0A\x03a".to_vec()].concat(), "13"),
+    ];
+    for (name, body, status) in rows {
+        let expected = if body.starts_with(&note("first")) { note("first") } else { Vec::new() };
+        for size in [1, 4, body.len()] {
+            let (mut driver, mut host) = call();
+            assert_eq!(driver.request_head(&mut host, true), Action::Continue);
+            assert_eq!(driver.response_head(&mut host, false), Action::Continue);
+            let mut got = Vec::new();
+            for chunk in body.chunks(size) {
+                got.extend(feed(&mut driver, &mut host, Response, chunk));
+            }
+            assert_eq!(got, expected, "{name}");
+            host.trailers = vec![
+                trailer("grpc-status", "0"),
+                trailer("grpc-message", "fine"),
+                trailer("x-note", EMAIL),
+                trailer("x-note", "2"),
+            ];
+            assert_eq!(driver.trailers(&mut host, Response), Action::Continue, "{name}");
+            let told = vec![
+                trailer("grpc-status", status),
+                trailer("grpc-message", "the content cannot be inspected"),
+            ];
+            assert_eq!((&host.trailers, host.aborts), (&told, 0), "{name}");
+            assert_eq!(host.wake, None);
+            assert_eq!(feed(&mut driver, &mut host, Response, &note("late")), b"");
+            driver.finish(&mut host);
+            assert_eq!(host.audit()["outcome"], "refused");
+        }
+    }
+    // Trailers that cannot be changed would say that all is well.
+    let (mut driver, mut host) = call();
+    assert_eq!(driver.request_head(&mut host, true), Action::Continue);
+    assert_eq!(driver.response_head(&mut host, false), Action::Continue);
+    feed(&mut driver, &mut host, Response, b"\x02\0\0\0\0");
+    host.broken = vec![support::Call::Apply];
+    assert_eq!(driver.trailers(&mut host, Response), Action::Pause);
+    assert_eq!(host.aborts, 1);
+}
+
 type Break = fn(&mut FakeHost);
 
 #[test]

@@ -200,7 +200,7 @@ fn one_document_that_is_no_object_is_a_document() {
     refused(&plan(true), Format::Lines, "12\n13", MaskError::InvalidJson);
     let mut masker = Masker::new(plan(true), Format::Lines);
     masker.write(b"4111111111111111", &mut Vec::new()).unwrap();
-    assert_eq!(masker.ambiguous_tail(), b"null");
+    assert!(masker.waits());
 }
 
 #[test]

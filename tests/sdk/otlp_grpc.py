@@ -1,8 +1,10 @@
-"""The OTLP exporter over gRPC."""
+"""The OTLP exporters over gRPC: spans, logs, metrics."""
 
 import pathlib
 
 import grpc
+from opentelemetry.exporter.otlp.proto.grpc._log_exporter import OTLPLogExporter
+from opentelemetry.exporter.otlp.proto.grpc.metric_exporter import OTLPMetricExporter
 from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
 
 import otlp
@@ -11,14 +13,17 @@ import stage
 
 def conversation(call):
     roots = pathlib.Path(stage.certificates()).read_bytes()
-    exporter = OTLPSpanExporter(
-        endpoint=call.url,
-        credentials=grpc.ssl_channel_credentials(roots),
-        headers=tuple(call.authorization.items()),
-        timeout=20,
-    )
-    outcome = otlp.export(exporter, call.text)
-    return [outcome]
+    options = {
+        "endpoint": call.url,
+        "credentials": grpc.ssl_channel_credentials(roots),
+        "headers": tuple(call.authorization.items()),
+        "timeout": 20,
+    }
+    return [
+        otlp.export(OTLPSpanExporter(**options), otlp.spans(call.text)),
+        otlp.export(OTLPLogExporter(**options), otlp.logs(call.text)),
+        otlp.export(OTLPMetricExporter(**options), otlp.metrics(call.text)),
+    ]
 
 
 stage.play(conversation)

@@ -51,6 +51,15 @@ pub enum Expect {
     Refused(String),
 }
 
+/// Does a refused stream end with the event, or the line, that says so in the words of its API?
+#[must_use]
+pub fn tells_of_refusal(body: &[u8]) -> bool {
+    let text = String::from_utf8_lossy(body);
+    let ends_well = text.ends_with("\n\n") || !text.contains("\ndata:") && text.ends_with('\n');
+    ends_well
+        && text.trim_end().rsplit('\n').next().is_some_and(|last| last.contains("response refused by policy"))
+}
+
 /// A finding, as audit events tell it; what is absent is not compared.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]

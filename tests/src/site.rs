@@ -12,7 +12,7 @@ use veilwire_policy_compiler::{Compiled, Deployment, Source, compile_policy};
 
 use crate::client::{ALPN_HTTP1, ALPN_HTTP2, Http1Client, Http2Client};
 use crate::deadline::unix_seconds;
-use crate::demo::kit::{filter_module, on_free_ports};
+use crate::demo::kit::{filter_module, on_free_ports, replace_once};
 use crate::envoy::{AccessLog, Envoy};
 use crate::pki::Pki;
 use crate::token::{Algorithm, Claims, TokenIssuer};
@@ -111,8 +111,28 @@ impl Site {
     /// # Errors
     /// As [`Kit::new`], or when Envoy does not start.
     pub fn start() -> Result<Self> {
+        Self::with_policy("corpus.yaml", POLICY)
+    }
+
+    /// As [`Site::start`], with an upstream that is spoken to over HTTP/2: only there a response can have trailers.
+    ///
+    /// # Errors
+    /// As [`Site::start`].
+    pub fn over_http2() -> Result<Self> {
+        let placed = "host: localhost, port: 9443, ";
+        Self::with_policy(
+            "corpus.yaml",
+            &replace_once(POLICY, placed, &format!("{placed}protocol: http2, "))?,
+        )
+    }
+
+    /// As [`Site::start`], with another policy with the same keys and ports.
+    ///
+    /// # Errors
+    /// As [`Site::start`].
+    pub fn with_policy(name: &str, policy: &str) -> Result<Self> {
         let mut upstream = None;
-        let kit = Kit::new(|pki| Ok(upstream.insert(Upstream::start(pki)?).port()))?;
+        let kit = Kit::with_policy(name, policy, |pki| Ok(upstream.insert(Upstream::start(pki)?).port()))?;
         let upstream = upstream.ok_or_else(|| anyhow!("no upstream"))?;
         let envoy = Envoy::start(&kit.config)?;
         let access_log = AccessLog::new(kit.folder().join("access.log"));
@@ -142,10 +162,18 @@ impl Site {
     /// # Errors
     /// When no token can be made.
     pub fn post(&self, route: &str, content_type: &str) -> Result<RequestHead> {
+        self.post_to(path(route)?, content_type)
+    }
+
+    /// The same, to a path.
+    ///
+    /// # Errors
+    /// As [`Site::post`].
+    pub fn post_to(&self, path: &str, content_type: &str) -> Result<RequestHead> {
         let claims =
             Claims::new("https://idp.test", "gateway", "agent-7", unix_seconds()?).groups(&["agents"]);
         let token = TokenIssuer::shared()?.mint(Algorithm::Es256, &claims)?;
-        let mut head = RequestHead::new("POST", path(route)?, &[("content-type", content_type)]);
+        let mut head = RequestHead::new("POST", path, &[("content-type", content_type)]);
         head.authority = "llm.test".to_owned();
         head.headers.extend(headers(&[("authorization", &format!("Bearer {token}"))]));
         Ok(head)

@@ -121,6 +121,13 @@ fn empty_bodies_are_served() {
     serves(&site);
 }
 
+/// Resident memory of Envoy, in KiB (proc(5)).
+fn resident(site: &Site) -> u64 {
+    let status = fs::read_to_string(format!("/proc/{}/status", site.envoy.id())).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+    line.trim_end_matches("kB").trim().parse().unwrap()
+}
+
 #[test]
 fn a_hundred_megabytes_flow() {
     let site = Site::start().unwrap();
@@ -144,6 +151,7 @@ fn a_hundred_megabytes_flow() {
         exchange.end(Ending::Empty)
     });
     assert_eq!(client.response_head().unwrap().status, 200);
+    let before = resident(&site);
     let mut expected = masked.as_bytes().iter().cycle();
     let mut total = 0_usize;
     let mut tail = Vec::new();
@@ -161,6 +169,9 @@ fn a_hundred_megabytes_flow() {
     sender.join().unwrap().unwrap();
     assert_eq!(tail, b"[0]");
     assert_eq!(total, count * masked.len() + 3);
+    // Half of what passed would be too much: buffers of two connections and of the filter, and no more.
+    let grown = resident(&site).saturating_sub(before);
+    assert!(grown < 50_000, "Envoy grew by {grown} KiB");
     serves(&site);
 }
 

@@ -101,14 +101,27 @@ fn send(
     }
 }
 
+/// Upstreams that speak both: trailers get through HTTP/2 only.
+fn sites() -> [Site; 2] {
+    [Site::start().unwrap(), Site::over_http2().unwrap()]
+}
+
+impl Protocol {
+    /// The one of [`sites`] for this protocol.
+    fn of<'s>(self, [http1, http2]: &'s [Site; 2]) -> &'s Site {
+        if matches!(self, Self::Http1Length | Self::Http1Chunked) { http1 } else { http2 }
+    }
+}
+
 #[test]
 fn requests() {
-    let site = Site::start().unwrap();
+    let sites = sites();
     for case in cases(Direction::Request) {
-        let head = site.post(&case.route, &case.content_type).unwrap();
         for protocol in PROTOCOLS {
+            let site = protocol.of(&sites);
+            let head = site.post(&case.route, &case.content_type).unwrap();
             let pieces = splits::pieces(&case.input, &splits::seeded(case.input.len(), 1));
-            let (status, seen) = send(&site, protocol, &head, &pieces, &case);
+            let (status, seen) = send(site, protocol, &head, &pieces, &case);
             let name = format!("{} over {protocol:?}", case.name);
             match &case.expect {
                 Expect::Output(expected) => {
@@ -130,10 +143,11 @@ fn requests() {
 
 #[test]
 fn responses() {
-    let site = Site::start().unwrap();
+    let sites = sites();
     for case in cases(Direction::Response) {
-        let head = site.post(&case.route, "application/json").unwrap();
         for protocol in PROTOCOLS {
+            let site = protocol.of(&sites);
+            let head = site.post(&case.route, "application/json").unwrap();
             let name = format!("{} over {protocol:?}", case.name);
             let reply = |mut exchange: veilwire_tests::upstream::Exchange| {
                 assert_eq!(exchange.body().unwrap(), b"{}");
@@ -182,13 +196,14 @@ fn responses() {
                     assert_eq!(&body, expected, "{name}");
                 }
                 (Expect::Output(_), Err(error)) => panic!("{name}: {error:#}\n{}", site.envoy.log_tail()),
-                // Cut, or the refusal in place of the response; a whole message never.
+                // Cut, or the refusal in place of the response, or an event that says so and is the last; a whole message never.
                 (Expect::Refused(_), Ok((head, body))) => {
+                    let text = String::from_utf8_lossy(&body);
+                    let told = corpus::tells_of_refusal(&body);
                     assert!(
-                        head.status == 502 || head.status == 503,
-                        "{name}: {} {}",
-                        head.status,
-                        String::from_utf8_lossy(&body)
+                        head.status == 502 || head.status == 503 || told,
+                        "{name}: {} {text}",
+                        head.status
                     );
                 }
                 (Expect::Refused(_), Err(_)) => {}

@@ -172,7 +172,8 @@ fn judge(vm: &Vm, case: &Case, exchange: Exchange, side: Side, end: End) -> Resu
             }
         }
         Expect::Refused(reason) => {
-            let refused = client.cut || client.status().is_some_and(|status| status >= 400);
+            let told = side == Side::Response && corpus::tells_of_refusal(&sent.body());
+            let refused = client.cut || told || client.status().is_some_and(|status| status >= 400);
             if !refused {
                 return Err(format!("`{reason}` was let through with {:?}", client.status()));
             }

@@ -13,7 +13,7 @@ pub(crate) fn run(args: &[String]) -> Result<ExitCode> {
     };
     if native {
         if !rest.is_empty() {
-            bail!("usage: cargo xtask bench [--native | --json FILE --rounds N]");
+            bail!("usage: cargo xtask bench [--native | --json FILE --rounds N | --json FILE --streams N]");
         }
         process::stream(process::cargo().args([
             "bench",

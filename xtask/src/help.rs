@@ -10,7 +10,7 @@ cargo xtask <command>
   bench                compare no filter, a copying filter and Veilwire through Envoy
   ci                   what CI runs: everything below `test`, plus lints, rules, fuzz smoke
   tidy                 checks of files: lengths, named paths, forbidden words, data that parses
-  fuzz [--seconds N]   run each fuzz target for N seconds
+  fuzz [TARGET...]     run fuzz targets for a while
   help [command]       more about one command
 ";
 
@@ -69,11 +69,13 @@ path of this machine. A module whose source digest is today's is not built again
 
 const BENCH: &str = "\
 cargo xtask bench [--json FILE] [--rounds N]
+cargo xtask bench [--json FILE] --streams N
 cargo xtask bench --native
 
 Through Envoy, in one run: no filter, a filter that copies bodies, Veilwire; and the masker alone. Fails when a
 planted value arrives unmasked. --json writes the figures as well; --rounds chooses how often everything is
-measured (default 15). With --native: the criterion benchmarks of the engine.
+measured (default 15). With --streams: the memory of N streams that are open at once. With --native: the criterion
+benchmarks of the engine.
 ";
 
 const CI: &str = "\
@@ -92,8 +94,9 @@ no forbidden word; JSON and TOML files parse; the number of disabled corpus case
 ";
 
 const FUZZ: &str = "\
-cargo xtask fuzz [--seconds N]
+cargo xtask fuzz [--seconds N] [--seed S] [TARGET...]
 
-Builds the targets under fuzz/fuzz_targets with coverage and runs each for N seconds (default 60), starting
-from fuzz/corpus. A crash is kept in fuzz/crashes and fails the command.
+Builds the targets under fuzz/fuzz_targets with coverage and runs each (or those named) for N seconds (default 60),
+starting from fuzz/corpus. A crash is kept in fuzz/crashes and fails the command. With a seed a run is the same every
+time, as CI does it; without one it goes on from what earlier runs have found.
 ";

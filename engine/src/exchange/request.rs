@@ -1,7 +1,7 @@
 //! The head of a request: transport, identity, decision, and what its body will need.
 
 use super::event::{CalloutId, Event};
-use super::{Exchange, HEADER_PREFIX, Held, Leg, State, Step};
+use super::{Exchange, HEADER_PREFIX, Held, Inspected, Leg, State, Step};
 use crate::decide::{Facts, decide};
 use crate::decision::{Decision, Denial, Direction, Permit, Reason};
 use crate::format::{Coding, Format};
@@ -21,6 +21,10 @@ pub struct RequestHead<'a> {
     /// Every header, repeated ones included.
     pub headers: &'a HeaderList,
 }
+
+/// SECURITY: what steers the proxy behind the filter: retries, time-outs, the fault filter, and what later releases add. Those that
+/// Envoy writes itself it writes when it forwards the request.
+const ENVOY_PREFIX: &[u8] = b"x-envoy-";
 
 /// Headers that describe bytes that may change: they would lie about the masked body.
 pub(super) const DIGEST_HEADERS: [&[u8]; 4] = [b"digest", b"content-digest", b"repr-digest", b"content-md5"];
@@ -155,6 +159,7 @@ impl Exchange {
     ) -> Result<Leg, Denial> {
         let deny = Denial::because;
         strip_own(headers, edits);
+        strip(headers, ENVOY_PREFIX, edits);
         let plan = |direction| self.policy.plan(masks, route, direction).map_err(|_| deny(Reason::Host));
         let response_masked = plan(Direction::Response)?.is_some();
         if response_masked {
@@ -187,7 +192,7 @@ impl Exchange {
             }
             edits.remove(b"content-length");
         }
-        Ok(mask(plan, format, coding, edits))
+        Ok(mask(plan, format, coding, headers, true, edits))
     }
 
     /// `name@revision`, for headers.
@@ -208,7 +213,11 @@ pub fn is_never_masked(name: &str) -> bool {
 
 /// SECURITY: only Veilwire says what `x-veilwire-*` says.
 pub(super) fn strip_own(headers: &HeaderList, edits: &mut HeadEdits) {
-    for (name, _) in headers.iter().filter(|(name, _)| name.to_ascii_lowercase().starts_with(HEADER_PREFIX)) {
+    strip(headers, HEADER_PREFIX, edits);
+}
+
+fn strip(headers: &HeaderList, prefix: &[u8], edits: &mut HeadEdits) {
+    for (name, _) in headers.iter().filter(|(name, _)| name.to_ascii_lowercase().starts_with(prefix)) {
         edits.remove(name);
     }
 }
@@ -263,16 +272,22 @@ pub(super) fn mask(
     plan: Arc<MaskPlan>,
     format: Format,
     coding: Option<Coding>,
+    headers: &HeaderList,
+    patient: bool,
     edits: &mut HeadEdits,
 ) -> Leg {
-    let masker = Masker::new(plan, format);
-    Leg::Mask(Box::new(match coding {
-        Some(coding) => {
-            edits.remove(b"content-encoding");
-            masker.opening(coding)
-        }
-        None => masker,
-    }))
+    let mut masker = Masker::new(plan, format);
+    if let Some(coding) = coding {
+        edits.remove(b"content-encoding");
+        masker = masker.opening(coding);
+    }
+    Leg::Mask(Box::new(Inspected { masker, left: length(headers), patient }))
+}
+
+/// How long the body is, if its head says it in a way that cannot be misread (RFC 9110, section 8.6).
+fn length(headers: &HeaderList) -> Option<u64> {
+    let value = single(headers, b"content-length").filter(|value| value.iter().all(u8::is_ascii_digit))?;
+    std::str::from_utf8(value).ok()?.parse().ok()
 }
 
 /// Envoy's id of the request, if it is one that may be repeated in headers and logs.

@@ -1,8 +1,9 @@
 //! The head of a response: is it the upstream's, over a good connection, of a kind that can be inspected.
 
-use super::request::{DIGEST_HEADERS, changes, coding, mask, single, strip_own};
+use super::request::{DIGEST_HEADERS, changes, coding, mask, single, strip_own, values};
 use super::{Exchange, Leg, LocalReply, State, Step};
 use crate::decision::{Denial, Direction, Reason};
+use crate::format::Format;
 use crate::host::HeadEdits;
 use crate::mask::{Findings, MaskPlan, Place, mask_headers, mask_trailers};
 use crate::transport::TransportFacts;
@@ -112,7 +113,12 @@ impl Exchange {
                         edits.remove(name);
                     }
                 }
-                mask(plan, format, coding, &mut edits)
+                // Readers of a text see it as it comes. It waits for an end that trailers may hide only where the head announces
+                // some (RFC 9110, section 6.6.2).
+                let patient = !matches!(format, Format::Text) || values(headers, b"trailer").next().is_some();
+                // HTTP/1 shows its end even behind trailers: Envoy drops them.
+                let hidden = values(headers, b"transfer-encoding").next().is_none();
+                mask(plan, format, coding, headers, patient && hidden, &mut edits)
             }
         };
         Ok(edits)

@@ -26,16 +26,16 @@ pub enum BodyStep {
     Pass,
     /// Forward the output instead.
     Emit,
-    /// Keep the output followed by `tail` in the host's buffer: the end of a whole document is not yet known, and only the
-    /// buffer can still be changed when trailers end the message.
-    WriteBack {
-        /// Raw bytes that are not decided.
-        tail: Vec<u8>,
-    },
+    /// Keep the output in the host's buffer: trailers may end the message here, and then only what is still in the buffer
+    /// can be written to. What is undecided stays with the exchange.
+    WriteBack,
     /// Answer the client instead.
     Reply(LocalReply),
     /// Forward the output (what was decided before the refusal, and an error event if one fits), swallow the rest, then cut.
-    Cut,
+    Cut {
+        /// The output ends with an error event, so that the client knows even if the message ends here in good order.
+        told: bool,
+    },
 }
 
 /// An answer in place of the upstream's.

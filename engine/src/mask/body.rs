@@ -16,19 +16,14 @@ use crate::format::paths::StateId;
 pub(crate) struct JsonBody {
     walker: Walker,
     document: Document,
-    /// The scalar at the top level would be masked if it ended now, or is too long to ask.
-    hidden: bool,
 }
-
-/// Longest scalar that stands for itself where the end of a body is not known, in bytes.
-const MAX_STAND_IN: usize = 256;
 
 impl JsonBody {
     pub(crate) fn new(plan: &MaskPlan) -> JsonBody {
         // SECURITY: a stream of deltas that says it is a document must not pass line by line.
         let follow = if plan.channels().is_empty() { Follow::Lines } else { Follow::Nothing };
         let walker = Walker::new(StateId::ROOT, plan.json_depth(), follow);
-        JsonBody { walker, document: Document::default(), hidden: false }
+        JsonBody { walker, document: Document::default() }
     }
 
     /// Is a byte order mark begun that is not complete?
@@ -43,13 +38,7 @@ impl Framer for JsonBody {
         let mut sink = Sink::new(plan, run.out, run.findings, plan.state_limit());
         let mut writer =
             Writer { document: &mut self.document, sink: &mut sink, base: None, flow: Flow::None };
-        self.walker.run(chunk, plan.paths(), &mut writer).map_err(refusal)?;
-        let Document { scalar, unit, .. } = &mut self.document;
-        if self.walker.may_end() && scalar.waits() {
-            // Asked and written back after every write, so it must stay small.
-            self.hidden = scalar.raw().len() > MAX_STAND_IN || scalar.is_finding(unit, &sink);
-        }
-        Ok(())
+        self.walker.run(chunk, plan.paths(), &mut writer).map_err(refusal)
     }
 
     fn end(&mut self, run: &mut Run<'_>) -> Result<(), MaskError> {
@@ -70,14 +59,9 @@ impl Framer for JsonBody {
         }
     }
 
-    /// SECURITY: never the digits of a number that would be masked.
-    fn ambiguous_tail(&self) -> &[u8] {
-        let scalar = &self.document.scalar;
-        match (self.walker.may_end() && scalar.waits(), self.hidden) {
-            (false, _) => &[],
-            (true, false) => scalar.raw(),
-            (true, true) => b"null",
-        }
+    /// Only a number, or a literal, does not say where it ends.
+    fn waits(&self) -> bool {
+        self.walker.may_end() && self.document.scalar.waits()
     }
 
     fn held(&self) -> usize {

@@ -503,6 +503,11 @@ impl Visit for Writer<'_, '_> {
                 self.document.unit.block(&block, self.sink, at)?;
             }
             Text::Fragment(number) => self.flow.write_block(number, &block, self.sink)?,
+            Text::Nested => {
+                let at = self.location(place);
+                let nested = self.document.nested.as_mut().ok_or(MaskError::InvalidJson)?;
+                nested.block(&block, self.sink, at)?;
+            }
             _ => {
                 return block.pieces().try_for_each(|(raw, text)| {
                     if raw == text { self.text(place, text) } else { self.cell(place, raw, text) }

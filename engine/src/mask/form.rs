@@ -8,7 +8,6 @@
 
 use super::MaskError;
 use super::document::Layer;
-use super::finding::Findings;
 use super::framer::{Framer, Run};
 use super::nested::Nested;
 use super::plan::MaskPlan;
@@ -17,7 +16,6 @@ use crate::format::json::Frame;
 use crate::format::paths::StateId;
 
 /// A form, or the query of a URL.
-#[derive(Clone)]
 pub(crate) struct FormBody {
     /// What findings call it.
     root: &'static str,
@@ -27,14 +25,7 @@ pub(crate) struct FormBody {
     unit: TextUnit,
     name: Name,
     value: Box<Nested>,
-    /// How long the body is so far.
-    length: usize,
-    /// What would be put out if the body ended now.
-    ending: Vec<u8>,
 }
-
-/// Bytes of a form whose end a host may wait for.
-const WAITS: usize = 64 * 1024;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Part {
@@ -53,8 +44,6 @@ impl FormBody {
             unit: TextUnit::default(),
             name: Name::default(),
             value: Box::new(Nested::new(Layer::Form, plan.json_depth())),
-            length: 0,
-            ending: Vec::new(),
         }
     }
 
@@ -148,19 +137,6 @@ impl FormBody {
         Location { root: self.root, outer: &[], inner: &[] }
     }
 
-    /// What is left if the body ends here; nothing where it is too long to wait for its end.
-    fn ending(&self, plan: &MaskPlan) -> Vec<u8> {
-        let mut ending = Vec::new();
-        if self.length <= WAITS {
-            let (mut copy, mut findings) = (self.clone(), Findings::default());
-            // What cannot end here has no ending yet.
-            if copy.end(&mut Run { plan, findings: &mut findings, out: &mut ending }).is_err() {
-                ending.clear();
-            }
-        }
-        ending
-    }
-
     /// A name ended in `=`.
     fn begin_value(&mut self, sink: &mut Sink<'_>) {
         let plan = sink.plan;
@@ -188,10 +164,7 @@ impl Framer for FormBody {
                 rest = after;
             }
         }
-        sink.fits(self.held())?;
-        self.length = self.length.saturating_add(chunk.len());
-        self.ending = self.ending(run.plan);
-        Ok(())
+        sink.fits(self.held())
     }
 
     fn end(&mut self, run: &mut Run<'_>) -> Result<(), MaskError> {
@@ -200,13 +173,13 @@ impl Framer for FormBody {
         self.finish(&mut sink)
     }
 
-    /// A host that waits for the end of a short form loses nothing where trailers end it; a long form goes on at once.
-    fn ambiguous_tail(&self) -> &[u8] {
-        &self.ending
+    /// A form is a document: nobody reads it before its end.
+    fn waits(&self) -> bool {
+        true
     }
 
     fn held(&self) -> usize {
-        self.escape.len() + self.ending.len() + self.unit.held() + self.name.held() + self.value.held()
+        self.escape.len() + self.unit.held() + self.name.held() + self.value.held()
     }
 }
 

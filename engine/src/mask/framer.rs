@@ -28,9 +28,9 @@ pub(super) trait Framer {
     /// Bytes of text and state that are held.
     fn held(&self) -> usize;
 
-    /// What stands for a whole document whose end is not known yet; see [`Masker::ambiguous_tail`](super::Masker::ambiguous_tail).
-    fn ambiguous_tail(&self) -> &[u8] {
-        &[]
+    /// See [`Masker::waits`](super::Masker::waits).
+    fn waits(&self) -> bool {
+        false
     }
 
     /// What tells a reader about a refusal, if anything of our own may follow what was put out.

@@ -250,8 +250,8 @@ impl Framer for ObjectStream {
         }
     }
 
-    fn ambiguous_tail(&self) -> &[u8] {
-        self.sole.ambiguous_tail()
+    fn waits(&self) -> bool {
+        self.sole.waits()
     }
 
     fn error_event<'f>(&'f self, plan: &'f MaskPlan) -> Option<&'f [u8]> {
@@ -308,9 +308,9 @@ impl Frames for ObjectWriter {
         Ok(())
     }
 
-    fn write_own(&mut self, _event: &[u8], document: &[u8], out: &mut Vec<u8>) -> Result<(), MaskError> {
+    fn write_own(&mut self, _event: &[u8], document: &[u8], sink: &mut Sink<'_>) -> Result<(), MaskError> {
         for part in [self.before, document, self.after] {
-            out.extend_from_slice(part);
+            sink.out.extend_from_slice(part);
         }
         Ok(())
     }

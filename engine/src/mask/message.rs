@@ -82,7 +82,9 @@ impl MessageWriter {
                 continue;
             }
             let known = sink.plan.schema().and_then(|schema| schema.field(id, field.number));
-            let known = known.filter(|_| groups.is_empty());
+            // SECURITY: only many numbers may be packed; readers keep any other that has a length as an unknown field.
+            let odd = |kind| kind == Kind::Number && field.wire == Wire::Sized;
+            let known = known.filter(|known| groups.is_empty() && (known.repeated || !odd(known.kind)));
             let level = self.frames.len();
             let mut at = sink.plan.paths().member(state, known.map_or(NameId::OTHER, |known| known.name));
             self.frames.push(Frame::member(known.map_or(NameId::OTHER, |known| known.name)));

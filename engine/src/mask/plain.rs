@@ -42,6 +42,10 @@ impl Framer for TextBody {
     fn held(&self) -> usize {
         self.unit.held()
     }
+
+    fn waits(&self) -> bool {
+        self.unit.waits()
+    }
 }
 
 /// Looks at the first bytes of a text or form before its framer has the rest.
@@ -154,8 +158,8 @@ impl Framer for Sniffed {
         self.head.len() + self.framer.held()
     }
 
-    fn ambiguous_tail(&self) -> &[u8] {
-        self.framer.ambiguous_tail()
+    fn waits(&self) -> bool {
+        !self.head.is_empty() || self.framer.waits()
     }
 }
 

@@ -57,6 +57,10 @@ impl Framer for ProtobufBody {
     fn held(&self) -> usize {
         self.message.len() + self.writer.held()
     }
+
+    fn waits(&self) -> bool {
+        !self.message.is_empty()
+    }
 }
 
 impl GrpcStream {

@@ -39,11 +39,6 @@ impl HeldScalar {
         self.end.is_some()
     }
 
-    /// The scalar as it came, without what stands behind it.
-    pub(crate) fn raw(&self) -> &[u8] {
-        self.end.and_then(|end| self.raw.get(..end)).unwrap_or(&self.raw)
-    }
-
     /// What was written behind a scalar that ended, which may only leave with it. For documents that never become text.
     pub(crate) fn behind(&mut self) -> Option<&mut Vec<u8>> {
         self.end.map(|_| &mut self.raw)
@@ -79,14 +74,6 @@ impl HeldScalar {
             }
         }
         Ok(())
-    }
-
-    /// Would this scalar be masked if it ended here?
-    pub(crate) fn is_finding(&self, unit: &mut TextUnit, sink: &Sink<'_>) -> bool {
-        if self.end.is_some() || self.kind != Some(Scalar::Number) {
-            return !self.found.is_empty();
-        }
-        !unit.probe(&self.text, sink.plan).is_ok_and(|found| found.is_empty())
     }
 
     /// Writes the scalar, or a string with these quotes in its place, and the blanks behind it.

@@ -132,6 +132,24 @@ fn request_headers_are_masked_but_for_those_that_must_stay() {
 }
 
 #[test]
+fn what_steers_the_proxy_is_taken_from_every_caller() {
+    for path in ["/chat", "/open"] {
+        let (mut driver, mut host) = agent(all(), path);
+        host.properties.insert("xds.route_name".into(), path.trim_start_matches('/').into());
+        for name in
+            ["x-envoy-retry-on", "X-Envoy-Upstream-Rq-Timeout-Ms", "x-envoy-", "x-envoy-not-known-today"]
+        {
+            host.request.push((name.as_bytes().to_vec(), b"5xx".to_vec()));
+            host.request.push((name.as_bytes().to_vec(), b"1".to_vec()));
+        }
+        host.request.push((b"x-envoys".to_vec(), b"kept".to_vec()));
+        assert_eq!(driver.request_head(&mut host, true), Action::Continue);
+        let left = host.request.iter().filter(|(name, _)| name.to_ascii_lowercase().starts_with(b"x-envoy"));
+        assert_eq!(left.collect::<Vec<_>>(), [&(b"x-envoys".to_vec(), b"kept".to_vec())], "{path}");
+    }
+}
+
+#[test]
 fn response_headers_are_masked_line_by_line() {
     let (mut driver, mut host) = agent(all(), "/chat");
     assert_eq!(driver.request_head(&mut host, true), Action::Continue);

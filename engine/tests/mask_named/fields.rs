@@ -96,6 +96,11 @@ fn attributes_are_masked_by_their_key() {
             r#"[{"key":"a","value":{"kvlistValue":{"values":[{"key":"user.token","value":null},{"key":"b","value":{"doubleValue":1}}]}}}]"#,
             r#"[{"key":"a","value":{"kvlistValue":{"values":[{"key":"user.token","value":{"stringValue":"[SECRET]"}},{"key":"b","value":{"doubleValue":1}}]}}}]"#,
         ),
+        // Readers of ProtoJSON take the names of the schema as well.
+        (
+            r#"[{"key":"a","value":{"kvlist_value":{"values":[{"key":"user.token","value":{"int_value":7}}]}}}]"#,
+            r#"[{"key":"a","value":{"kvlist_value":{"values":[{"key":"user.token","value":{"stringValue":"[SECRET]"}}]}}}]"#,
+        ),
         // Of two keys each counts, and detectors look at what is left.
         (
             r#"[{"key":"user.x","key":"a","value":{"intValue":1}},{"key":"ada@example.com","value":{"stringValue":"bob@example.com"}}]"#,

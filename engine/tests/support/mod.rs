@@ -168,7 +168,6 @@ impl FakeHost {
             (":authority", "llm.test:8443"),
             (":path", path),
             ("content-type", "application/json"),
-            ("content-length", "10"),
             ("accept-encoding", "gzip"),
             ("x-request-id", "req-1"),
             ("x-veilwire-subject", "forged"),
@@ -191,7 +190,6 @@ impl FakeHost {
             response: vec![
                 (b":status".to_vec(), b"200".to_vec()),
                 (b"content-type".to_vec(), b"application/json".to_vec()),
-                (b"content-length".to_vec(), b"10".to_vec()),
             ],
             trailers: vec![(b"x-checksum".to_vec(), b"1".to_vec())],
             buffer: Vec::new(),

@@ -19,6 +19,8 @@ use veilwire_engine::policy::model::{Model, Route, RoutePath};
 
 /// Name of the route that takes what no route of the policy matches; the dot keeps it apart from names of policies.
 const UNMATCHED: &str = "veilwire.unmatched";
+/// Most connections of callers, and most that are open to an upstream.
+const MOST_CONNECTIONS: u64 = 50_000;
 /// `max-age` of `strict-transport-security`: two years, as Mozilla's guidelines say.
 const HSTS: &str = "max-age=63072000";
 
@@ -163,7 +165,8 @@ fn connection_manager(
             "http2_protocol_options",
             Yaml::map([
                 ("max_concurrent_streams", 100_u64.into()),
-                ("initial_stream_window_size", 65_536_u64.into()),
+                // Also what Envoy buffers for a stream, for instance of a message whose end trailers may hide.
+                ("initial_stream_window_size", 262_144_u64.into()),
                 ("initial_connection_window_size", 1_048_576_u64.into()),
             ]),
         )
@@ -370,6 +373,7 @@ fn cluster(
             "per_connection_buffer_limit_bytes",
             body.signing.as_ref().map_or(1 << 20, |signing| signing.max_body).into(),
         ),
+        ("circuit_breakers", Yaml::map([("thresholds", Yaml::list([threshold()]))])),
         (
             "load_assignment",
             Yaml::map([("cluster_name", upstream.name.value.as_str().into()), ("endpoints", endpoints)]),
@@ -387,11 +391,17 @@ fn protocol(upstream: &Upstream) -> Protocol {
     upstream.protocol.as_ref().map_or(Protocol::Http1, |protocol| protocol.value)
 }
 
+/// Envoy's own bound of 1,024 is less than the streams of one busy afternoon, which wait open for most of their time.
+fn threshold() -> Yaml {
+    let bounds = ["max_connections", "max_pending_requests", "max_requests"];
+    Yaml::map(bounds.map(|bound| (bound, MOST_CONNECTIONS.into())))
+}
+
 /// A bound on connections, so that a flood exhausts itself and not the machine.
 fn overload_manager() -> Yaml {
     let config =
         message("envoy.extensions.resource_monitors.downstream_connections.v3.DownstreamConnectionsConfig")
-            .with("max_active_downstream_connections", 50_000_u64.into());
+            .with("max_active_downstream_connections", MOST_CONNECTIONS.into());
     let monitor = Yaml::map([
         ("name", "envoy.resource_monitors.global_downstream_max_connections".into()),
         ("typed_config", config),

@@ -11,4 +11,5 @@ mod llm;
 mod mcp;
 mod otlp;
 mod recording;
+mod refused;
 mod stage;

@@ -1,4 +1,4 @@
-//! OpenTelemetry's exporters: protobuf over HTTP, plain and compressed, and gRPC.
+//! OpenTelemetry's exporters of spans, logs and metrics: protobuf over HTTP, plain and compressed, and gRPC.
 
 use std::sync::Arc;
 
@@ -8,7 +8,7 @@ use veilwire_tests::wire::{ResponseHead, headers};
 use crate::check::Play;
 use crate::stage::{Reply, Script};
 
-/// What the attributes, events and the status of a span hold.
+/// What attributes, events, bodies, descriptions and the status of a span hold.
 const SAID: &[Value] = &[REQUEST_EMAIL, REQUEST_SSN, REQUEST_CARD, REQUEST_AWS_KEY];
 
 #[test]
@@ -48,7 +48,7 @@ fn otlp_over_grpc() {
     .check(|_| {});
 }
 
-/// `ExportTraceServiceResponse{partialSuccess: {errorMessage: …}}` that repeats a value.
+/// `Export{Trace,Logs,Metrics}ServiceResponse{partialSuccess: {errorMessage: …}}` that repeats a value.
 fn echo() -> Vec<u8> {
     let text = REQUEST_EMAIL.text.as_bytes();
     let length = u8::try_from(text.len()).unwrap();

@@ -9,10 +9,12 @@
 
 mod cpu;
 mod load;
+mod memory;
 mod native;
 mod report;
 mod scenario;
 mod site;
+mod streams;
 #[expect(unreachable_pub, reason = "shared with the benchmark of the engine")]
 #[path = "../../../../engine/benches/mask/traffic.rs"]
 mod traffic;
@@ -26,7 +28,9 @@ use anyhow::{Context as _, Result, bail, ensure};
 use load::Client;
 use report::Report;
 use scenario::Scenario;
+use serde_json::{Value, json};
 use site::{Site, Variant};
+use streams::Figures;
 
 const DEFAULT_ROUNDS: usize = 15;
 const MAX_ROUNDS: usize = 200;
@@ -46,26 +50,40 @@ fn main() -> ExitCode {
 struct Options {
     json: Option<PathBuf>,
     rounds: usize,
+    /// Only the streams that are open at the same time, so many.
+    streams: Option<usize>,
 }
 
 impl Options {
     fn parse(args: &[String]) -> Result<Self> {
-        let mut options = Self { json: None, rounds: DEFAULT_ROUNDS };
+        let mut options = Self { json: None, rounds: DEFAULT_ROUNDS, streams: None };
         let mut args = args.iter();
         while let Some(flag) = args.next() {
             let value = args.next().with_context(|| format!("`{flag}` needs a value"))?;
             match flag.as_str() {
                 "--json" => options.json = Some(PathBuf::from(value)),
+                "--streams" => options.streams = Some(value.parse().context("`--streams` needs a number")?),
                 "--rounds" => options.rounds = value.parse().context("`--rounds` needs a number")?,
-                _ => bail!("usage: bench [--json FILE] [--rounds N]"),
+                _ => bail!("usage: bench [--json FILE] [--rounds N | --streams N]"),
             }
         }
         ensure!((1..=MAX_ROUNDS).contains(&options.rounds), "between 1 and {MAX_ROUNDS} rounds are possible");
         Ok(options)
     }
+
+    fn write(&self, figures: &Value) -> Result<()> {
+        let Some(file) = &self.json else { return Ok(()) };
+        let text = format!("{figures:#}\n");
+        std::fs::write(file, text).with_context(|| format!("cannot write `{}`", file.display()))
+    }
 }
 
 fn run(options: &Options) -> Result<()> {
+    if let Some(count) = options.streams {
+        let figures = Figures::measure(count)?;
+        figures.print();
+        return options.write(&json!({ "envoy": { "streams": figures.to_json() } }));
+    }
     let site = Site::start()?;
     let scenarios = Scenario::all()?;
     println!("checking that planted values arrive through the others and not through Veilwire");
@@ -90,9 +108,5 @@ fn run(options: &Options) -> Result<()> {
         native::round(&site, &mut report)?;
     }
     report.print();
-    if let Some(file) = &options.json {
-        let text = format!("{:#}\n", report.to_json());
-        std::fs::write(file, text).with_context(|| format!("cannot write `{}`", file.display()))?;
-    }
-    Ok(())
+    options.write(&report.to_json())
 }

@@ -10,10 +10,12 @@ use tempfile::TempDir;
 use veilwire_policy_compiler::diagnostic::render;
 use veilwire_policy_compiler::files::DiskFiles;
 use veilwire_policy_compiler::{Compiled, Deployment, Source, compile_policy};
+use veilwire_tests::client::ALPN_HTTP2;
 use veilwire_tests::deadline::unix_seconds;
 use veilwire_tests::envoy::Envoy;
 use veilwire_tests::pki::Pki;
 use veilwire_tests::token::{Algorithm, Claims, TokenIssuer};
+use veilwire_tests::upstream::Upstream as ScriptedUpstream;
 
 use crate::upstream::Upstream;
 
@@ -61,23 +63,11 @@ pub(crate) struct Site {
 
 impl Site {
     pub(crate) fn start() -> Result<Self> {
-        let (veilwire, copy) = (module("veilwire_filter.wasm")?, module("copy_filter.wasm")?);
         let folder = TempDir::new().context("no temporary folder")?;
         let pki = Pki::create(&folder.path().join("pki"))?;
         let upstream = Upstream::start(&pki)?;
-        let issuer = TokenIssuer::shared()?;
-        std::fs::write(folder.path().join("jwks.json"), issuer.jwks()?.to_string())?;
-        let compiled = compile(folder.path(), upstream.port(), &veilwire)?;
-        let config = three_listeners(&compiled.envoy_yaml, &copy)?;
-        let file = folder.path().join("envoy.json");
-        std::fs::write(&file, config.to_string())?;
-        let envoy = Envoy::start(&file)?;
-        let now = unix_seconds()?;
-        // Valid for the longest run, from a little before now in case the clocks of two cores disagree.
-        let claims =
-            Claims::new("https://idp.test", "gateway", "agent-7", now.saturating_sub(5)).groups(&["agents"]);
-        let token = issuer.mint(Algorithm::Rs256, &claims.with("exp", json!(now + 3600)))?;
-        let wasm_bytes = std::fs::metadata(&veilwire)?.len();
+        let (compiled, envoy, token) = run(folder.path(), &upstream.port().to_string())?;
+        let wasm_bytes = std::fs::metadata(module("veilwire_filter.wasm")?)?.len();
         Ok(Self { envoy, upstream, pki, compiled, token, wasm_bytes, _folder: folder })
     }
 
@@ -92,6 +82,50 @@ impl Site {
     }
 }
 
+/// An Envoy with the same three listeners before an upstream that the benchmark scripts, over HTTP/2. Ends with the value.
+#[derive(Debug)]
+pub(crate) struct StreamSite {
+    pub(crate) envoy: Envoy,
+    pub(crate) upstream: ScriptedUpstream,
+    /// A valid token.
+    pub(crate) token: String,
+    pki: Pki,
+    _folder: TempDir,
+}
+
+impl StreamSite {
+    pub(crate) fn start() -> Result<Self> {
+        let folder = TempDir::new().context("no temporary folder")?;
+        let pki = Pki::create(&folder.path().join("pki"))?;
+        let upstream = ScriptedUpstream::start(&pki)?;
+        let (_, envoy, token) = run(folder.path(), &format!("{}\n        protocol: http2", upstream.port()))?;
+        Ok(Self { envoy, upstream, token, pki, _folder: folder })
+    }
+
+    /// What a client connects with.
+    pub(crate) fn client_config(&self) -> Result<Arc<rustls::ClientConfig>> {
+        self.pki.client_config(&[ALPN_HTTP2], None, rustls::ALL_VERSIONS)
+    }
+}
+
+/// Compiles the policy with this port of the upstream, starts Envoy and makes a token.
+fn run(folder: &Path, port: &str) -> Result<(Compiled, Envoy, String)> {
+    let (veilwire, copy) = (module("veilwire_filter.wasm")?, module("copy_filter.wasm")?);
+    let issuer = TokenIssuer::shared()?;
+    std::fs::write(folder.join("jwks.json"), issuer.jwks()?.to_string())?;
+    let compiled = compile(folder, port, &veilwire)?;
+    let config = three_listeners(&compiled.envoy_yaml, &copy)?;
+    let file = folder.join("envoy.json");
+    std::fs::write(&file, config.to_string())?;
+    let envoy = Envoy::start(&file)?;
+    let now = unix_seconds()?;
+    // Valid for the longest run, from a little before now in case the clocks of two cores disagree.
+    let claims =
+        Claims::new("https://idp.test", "gateway", "agent-7", now.saturating_sub(5)).groups(&["agents"]);
+    let token = issuer.mint(Algorithm::Rs256, &claims.with("exp", json!(now + 3600)))?;
+    Ok((compiled, envoy, token))
+}
+
 fn module(name: &str) -> Result<PathBuf> {
     let here = Path::new(env!("CARGO_MANIFEST_DIR"));
     let path = here.parent().unwrap_or(here).join("target/wasm").join(name);
@@ -99,7 +133,7 @@ fn module(name: &str) -> Result<PathBuf> {
     Ok(path)
 }
 
-fn compile(folder: &Path, upstream_port: u16, wasm: &Path) -> Result<Compiled> {
+fn compile(folder: &Path, upstream_port: &str, wasm: &Path) -> Result<Compiled> {
     ensure!(POLICY.matches(UPSTREAM_PORT).count() == 1, "the policy has no port to replace");
     let policy = POLICY.replace(UPSTREAM_PORT, &format!("port: {upstream_port}"));
     let source = Source::new("bench.yaml", policy);

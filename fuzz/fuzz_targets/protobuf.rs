@@ -12,7 +12,7 @@ use veilwire_fuzz::inflate::gzip;
 use veilwire_fuzz::input::Input;
 use veilwire_fuzz::masking::{Case, run_every_way};
 use veilwire_fuzz::planted::{Planted, plant};
-use veilwire_fuzz::policies::FULL_MODEL;
+use veilwire_fuzz::policies::FORMATS_MODEL;
 use veilwire_fuzz::wire::{push_sized, push_tag, push_varint, read};
 
 const MAX_FIELDS: usize = 8;
@@ -46,7 +46,7 @@ fuzz_target!(|data: &[u8]| {
 });
 
 fn schema() -> &'static Schema {
-    let content = FULL_MODEL.contents.iter().find(|content| content.name == "otel.traces");
+    let content = FORMATS_MODEL.contents.iter().find(|content| content.name == "otel.traces");
     content.and_then(|content| content.protobuf.as_ref()).expect("the pack has it")
 }
 

@@ -36,10 +36,6 @@ fn check_form(planted: &Planted, outcome: &Outcome) {
     }
     let names = |body: &[u8]| -> Vec<bool> { pairs(body).map(|(_, value)| value.is_some()).collect() };
     assert_eq!(names(&planted.body), names(&outcome.out), "other fields");
-    // A host that waits has the same in its hands as one that was told that this is the end.
-    if planted.body.len() >= 4 {
-        assert!(outcome.tail == outcome.out[outcome.written..], "the stand-in for the end is another one");
-    }
 }
 
 /// Names and values; of some characters the bytes are written as escapes.

@@ -8,7 +8,7 @@ use veilwire_engine::format::Format;
 
 /// A streaming API: how deltas are written, and how a client joins them.
 pub trait Api {
-    /// Route of the full policy.
+    /// Route of a policy.
     fn route(&self) -> &'static str;
 
     fn format(&self) -> Format;

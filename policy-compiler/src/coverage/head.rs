@@ -152,10 +152,10 @@ pub const DIFFERENCES: &[Difference] = &[
     Difference {
         head: Head::Request,
         when: When::Always,
-        by: Maker::Envoy,
+        by: Maker::Filter,
         headers: &["x-envoy-*"],
-        change: "removed, where Envoy takes orders from them (retries, timeouts, paths, who is internal)",
-        why: "no caller gives Envoy orders",
+        change: "removed",
+        why: "no caller gives Envoy orders (retries, timeouts, paths, who is internal), here or further on",
     },
     Difference {
         head: Head::Request,

@@ -316,9 +316,13 @@ fn the_header_differences_are_those_that_the_engine_makes() {
                 When::RequestMasked => masks.contains("requestBody"),
                 When::ResponseMasked => masks.contains("responseBody"),
             };
-            let filter =
-                DIFFERENCES.iter().filter(|one| one.head == head && one.by == Maker::Filter && on(one.when));
-            filter.flat_map(|one| one.headers).map(|name| name.replace('*', "forged")).collect()
+            let all = || DIFFERENCES.iter().filter(|one| one.head == head && on(one.when));
+            let by = |maker| all().filter(move |one| one.by == maker).flat_map(|one| one.headers);
+            // A family takes what Envoy would remove as well.
+            let families: Vec<&str> = by(Maker::Filter).filter_map(|name| name.strip_suffix('*')).collect();
+            let in_family = |name: &&&str| families.iter().any(|family| name.starts_with(family));
+            let twice = by(Maker::Envoy).filter(in_family);
+            by(Maker::Filter).chain(twice).map(|name| name.replace('*', "forged")).collect()
         };
         let [request, response] = edited(masks, told, grpc);
         assert_eq!(request, listed(Head::Request), "request, masks in [{masks}], told {told}");

@@ -6,12 +6,11 @@
 mod structpb;
 
 use crate::decision::{Denial, Direction, Permit, Reason};
-use crate::format::PassId;
 use crate::identity::Identity;
-use crate::mask::{Findings, UnseenKind};
+use crate::mask::Findings;
 use crate::policy::Policy;
 use crate::policy::id::RouteId;
-use crate::policy::model::{TlsRequirement, UnknownContent};
+use crate::policy::model::TlsRequirement;
 use crate::time::Timestamp;
 use crate::transport::{TransportError, TransportFacts};
 use serde::Serialize;
@@ -286,12 +285,7 @@ impl AuditEvent {
         };
         side.more_findings = side.more_findings.saturating_add(findings.overflow());
         side.not_inspected.extend(findings.unseen().map(|unseen| {
-            let content = match (unseen.kind, &model.limits.unknown_content) {
-                (UnseenKind::Content(PassId(name)), UnknownContent::Pass(names)) => names.get(name).cloned(),
-                (UnseenKind::Content(_), UnknownContent::Refuse) => None,
-                (UnseenKind::SignedReasoning, _) => Some("signed-reasoning".to_owned()),
-            };
-            let content = content.unwrap_or_default();
+            let content = unseen.kind.name(&model.limits).to_owned();
             UnseenRecord { content, location: unseen.location.clone(), count: unseen.count }
         }));
         side.findings.extend(findings.iter().map(|finding| {

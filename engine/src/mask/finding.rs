@@ -5,6 +5,7 @@
 
 use crate::format::PassId;
 use crate::policy::id::{DetectorId, MaskId, TagId};
+use crate::policy::model::{Limits, UnknownContent};
 
 /// What a finding was found by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -66,6 +67,20 @@ pub enum UnseenKind {
     Content(PassId),
     /// Reasoning that may be signed, and the route says `thinking: leave`.
     SignedReasoning,
+}
+
+impl UnseenKind {
+    /// What audit events and reports call it: the entry of `limits.unknownContent`, or `signed-reasoning`.
+    #[must_use]
+    pub fn name(self, limits: &Limits) -> &str {
+        match (self, &limits.unknown_content) {
+            (UnseenKind::Content(PassId(name)), UnknownContent::Pass(names)) => {
+                names.get(name).map_or("", String::as_str)
+            }
+            (UnseenKind::Content(_), UnknownContent::Refuse) => "",
+            (UnseenKind::SignedReasoning, _) => "signed-reasoning",
+        }
+    }
 }
 
 /// All findings of one direction of an exchange. Holds at most [`Findings::MAX_PLACES`] entries, then only counts.

@@ -156,6 +156,9 @@ pub fn policy_markdown(policy: &PolicyCoverage) -> String {
             "\n## `{}`\n\n`{}`, content `{}`.\n",
             route.name, route.request, route.content
         ));
+        if let Some(said) = route.signed_reasoning {
+            text.push_str(&format!("\nSigned reasoning: {said}.\n"));
+        }
         if route.callers.is_empty() {
             text.push_str("\nNobody may use it.\n");
         }
@@ -173,10 +176,11 @@ pub fn policy_markdown(policy: &PolicyCoverage) -> String {
                     let list =
                         |list: &[Replaced]| grouped(list, |names, by| format!("{} → `{by}`", code(names)));
                     let (detectors, fields) = (list(&place.detectors), list(&place.fields));
-                    text.push_str(&format!(
-                        "| {name} | {detectors} | {fields} | {} |\n",
-                        place.formats.join(", ")
-                    ));
+                    let mut formats = place.formats.join(", ");
+                    if !place.passing.is_empty() {
+                        formats.push_str(&format!("; **not looked at**: {}", code(&place.passing)));
+                    }
+                    text.push_str(&format!("| {name} | {detectors} | {fields} | {formats} |\n"));
                 } else {
                     text.push_str(&format!("| {name} | {} | | |\n", not_looked_at(place)));
                 }
@@ -220,6 +224,9 @@ pub fn policy_human(policy: &PolicyCoverage) -> String {
     let mut text = String::new();
     for route in &policy.routes {
         text.push_str(&format!("{}  {}  ({})\n", route.name, route.request, route.content));
+        if let Some(said) = route.signed_reasoning {
+            text.push_str(&format!("  signed reasoning: {said}\n"));
+        }
         if route.callers.is_empty() {
             text.push_str("  nobody may use it\n");
         }
@@ -258,6 +265,9 @@ fn place_text(place: &PlaceCoverage) -> String {
     }
     if !place.formats.is_empty() {
         said.push(format!("as {}", place.formats.join(", ")));
+    }
+    if !place.passing.is_empty() {
+        said.push(format!("NOT LOOKED AT: {}", place.passing.join(", ")));
     }
     said.join("; ")
 }

@@ -6,7 +6,9 @@ use veilwire_engine::format::Format;
 use veilwire_engine::mask::Place;
 use veilwire_engine::policy::Policy;
 use veilwire_engine::policy::id::{DetectorId, MaskId, RouteId};
-use veilwire_engine::policy::model::{Effect, Field, Mask, Replacement, Route, RoutePath, Rule};
+use veilwire_engine::policy::model::{
+    Content, Effect, Field, Mask, Replacement, Route, RoutePath, Rule, Thinking, UnknownContent,
+};
 
 /// What a policy covers.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -32,6 +34,9 @@ pub struct RouteCoverage {
     pub request: String,
     /// Its content.
     pub content: String,
+    /// What becomes of signed reasoning with a finding, where the content has any.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub signed_reasoning: Option<&'static str>,
     /// Who may use it; nobody if empty.
     pub callers: Vec<CallerCoverage>,
 }
@@ -65,6 +70,9 @@ pub struct PlaceCoverage {
     /// Of a body: what it may be. Other bodies are refused.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub formats: Vec<&'static str>,
+    /// Of a body: types that pass without a look.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub passing: Vec<String>,
 }
 
 /// What is replaced, by what.
@@ -140,6 +148,9 @@ impl RouteCoverage {
         Ok(RouteCoverage {
             name: route.name.clone(),
             request: request_of(route),
+            signed_reasoning: content
+                .filter(|content| has_signed(content))
+                .map(|_| reasoning(route.thinking)),
             content: content.map_or(JSON, |content| content.name.as_str()).to_owned(),
             callers: callers.collect::<Result<_, _>>()?,
         })
@@ -188,8 +199,8 @@ impl PlaceCoverage {
         name: &'static str,
     ) -> Result<PlaceCoverage, NoCoverage> {
         let Some(plan) = policy.plan(masks, route, place)? else {
-            let (detectors, fields, formats) = (Vec::new(), Vec::new(), Vec::new());
-            return Ok(PlaceCoverage { place: name, covered: false, detectors, fields, formats });
+            let (detectors, fields, formats, passing) = Default::default();
+            return Ok(PlaceCoverage { place: name, covered: false, detectors, fields, formats, passing });
         };
         let model = policy.model();
         let (mut detectors, mut fields) = (Vec::new(), Vec::new());
@@ -199,9 +210,24 @@ impl PlaceCoverage {
                 detectors.extend(mask.detectors.iter().filter_map(|&id| replaced_by_detector(policy, id)));
             }
             fields.extend(at.iter().filter_map(|field| replaced_field(policy, field, name)));
+            if matches!(place, Place::RequestBody | Place::ResponseBody) {
+                fields.extend(
+                    mask.form_fields.iter().filter_map(|field| replaced_field(policy, field, "form")),
+                );
+                fields.extend(mask.attributes.iter().filter_map(|attribute| {
+                    let (tag, by) = placeholder(policy, attribute.tag.index())?;
+                    Some(Replaced { what: format!("otel.attribute.{}", attribute.key), tag, by })
+                }));
+            }
         }
         let body = matches!(place, Place::RequestBody | Place::ResponseBody);
         let formats = if body { media::formats() } else { Vec::new() };
+        let passing = match &policy.limits().unknown_content {
+            UnknownContent::Pass(names) if body => names.as_slice(),
+            _ => &[],
+        };
+        // Of a name that stands for many types one is asked about.
+        let passes = |name: &&String| plan.format(name.replace('*', "x-any").as_bytes()).is_some();
         for list in [&mut detectors, &mut fields] {
             list.sort();
             list.dedup();
@@ -211,6 +237,7 @@ impl PlaceCoverage {
             covered: true,
             detectors,
             fields,
+            passing: passing.iter().filter(passes).cloned().collect(),
             formats: formats.into_iter().filter(|&format| plan.takes(format)).map(Format::name).collect(),
         })
     }
@@ -238,6 +265,7 @@ fn replaced_field(policy: &Policy, field: &Field, place: &str) -> Option<Replace
     let path = field.at.to_string();
     let what = match place {
         "query" | "headers" => path.trim_start_matches("$.").to_owned(),
+        "form" => format!("form.{}", path.trim_start_matches("$.")),
         _ => path,
     };
     Some(Replaced { what, tag, by })
@@ -247,6 +275,18 @@ fn placeholder(policy: &Policy, tag: usize) -> Option<(String, String)> {
     let tag = policy.model().tags.get(tag)?;
     let Replacement::Placeholder(text) = &tag.replacement;
     Some((tag.name.clone(), text.clone()))
+}
+
+fn has_signed(content: &Content) -> bool {
+    !content.signed.is_empty() || content.channels.iter().any(|channel| channel.signature.is_some())
+}
+
+fn reasoning(thinking: Thinking) -> &'static str {
+    match thinking {
+        Thinking::Refuse => "a finding refuses the message",
+        Thinking::MaskAndDropSignature => "masked, and its signature dropped",
+        Thinking::Leave => "NOT LOOKED AT: passes as it is",
+    }
 }
 
 /// Methods, host, path and upstream of a route.

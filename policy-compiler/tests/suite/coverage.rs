@@ -16,7 +16,7 @@ use veilwire_engine::policy::model::{Algorithm, Replacement};
 use veilwire_engine::time::Timestamp;
 use veilwire_engine::transport::TransportFacts;
 use veilwire_policy_compiler::coverage::head::{DIFFERENCES, Head, Maker, When};
-use veilwire_policy_compiler::coverage::{Coverage, markdown};
+use veilwire_policy_compiler::coverage::{Coverage, PolicyCoverage, markdown, policy_human, policy_markdown};
 use veilwire_policy_compiler::{Source, compile_policy};
 
 /// The page is generated: `BLESS=1` writes it.
@@ -159,6 +159,46 @@ UNMASKED: answers on route raw reach staff as the upstream sends them
     let answer = &items["callers"][0]["places"][4];
     assert_eq!((&answer["place"], &answer["covered"]), (&json!("responseBody"), &json!(false)));
     assert!(document["contents"].as_array().unwrap().len() > 10);
+}
+
+/// What the policy lets by is said as loudly.
+#[test]
+fn what_passes_without_a_look_is_told() {
+    let mut text = policy().text.replace("packs: [pii-us@1]", "packs: [anthropic@1, otel-genai@1, pii-us@1]");
+    for (old, new) in [
+        (
+            "path: /shut}, upstream: api, content: json}",
+            "path: /shut}, upstream: api, content: anthropic.messages, thinking: leave}",
+        ),
+        ("path: /raw}, upstream: api, content: json}", "path: /raw}, upstream: api, content: otel.traces}"),
+        ("may: [raw]}", "may: [raw, shut], mask: [baseline]}"),
+        (
+            "json.$.owner, header.cookie",
+            "json.$.owner, \"form.user[mail]\", otel.attribute.user.email, header.cookie",
+        ),
+    ] {
+        assert!(text.contains(old), "{old}");
+        text = text.replace(old, new);
+    }
+    text.push_str("  limits: {unknownContent: {pass: [image/*]}}\n");
+    let compiled = compile_policy(&Source::new("policy.yaml", text), &files(), &deployment()).unwrap();
+    let coverage = PolicyCoverage::new(&Policy::load(&compiled.artifact).unwrap()).unwrap();
+    let route = |name: &str| coverage.routes.iter().find(|route| route.name == name).unwrap();
+    let body = |name: &str| {
+        let caller = route(name).callers.iter().find(|caller| caller.covers("responseBody")).unwrap();
+        caller.places.iter().find(|place| place.place == "responseBody").unwrap()
+    };
+    assert_eq!(body("items").passing, ["image/*"]);
+    // Where a content has channels, a stream could call itself an image.
+    assert!(body("shut").passing.is_empty());
+    assert_eq!(route("shut").signed_reasoning, Some("NOT LOOKED AT: passes as it is"));
+    assert_eq!(route("items").signed_reasoning, None);
+    let fields: Vec<&str> = body("raw").fields.iter().map(|field| field.what.as_str()).collect();
+    assert_eq!(fields, ["$.owner", "form.user.mail", "otel.attribute.user.email"]);
+    let told = policy_human(&coverage);
+    assert!(told.contains("  signed reasoning: NOT LOOKED AT: passes as it is\n"), "{told}");
+    assert!(told.contains("; NOT LOOKED AT: image/*\n"), "{told}");
+    assert!(policy_markdown(&coverage).contains("; **not looked at**: `image/*` |"));
 }
 
 #[test]

@@ -311,6 +311,7 @@ fn the_report_says_what_was_masked_by_whom_and_where() {
             {"mask": "baseline", "detector": "secrets.aws-access-key", "tag": "secret", "location": "$.*", "count": 1},
         ],
         "moreFindings": 0,
+        "notInspected": [],
         "notes": [MIXED],
     });
     assert_eq!(report, expected);

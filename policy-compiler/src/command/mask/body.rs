@@ -157,6 +157,7 @@ impl Body {
             State::Pass | State::Ended => Answer::Complete,
             State::Mask(masker) => {
                 let (start, findings) = (out.len(), masker.findings().clone());
+                let event = self.error_event_of(&masker);
                 match masker.end(out) {
                     Ok(summary) => {
                         self.findings = summary.findings;
@@ -164,6 +165,7 @@ impl Body {
                     }
                     Err(error) => {
                         out.truncate(start);
+                        self.tell(event, out);
                         self.findings = findings;
                         Answer::Refused(Refusal::content(error))
                     }
@@ -190,14 +192,19 @@ impl Body {
         let refusal = Refusal::content(error);
         if let State::Mask(masker) = std::mem::replace(&mut self.state, State::Refused(refusal)) {
             self.findings = masker.findings().clone();
-            if self.direction == Direction::Response
-                && let Some(event) = masker.error_event()
-            {
-                out.extend_from_slice(event);
-                self.error_event = true;
-            }
+            self.tell(self.error_event_of(&masker), out);
         }
         Answer::Refused(refusal)
+    }
+
+    fn error_event_of(&self, masker: &Masker) -> Option<Vec<u8>> {
+        let told = self.direction == Direction::Response;
+        masker.error_event().filter(|_| told).map(<[u8]>::to_vec)
+    }
+
+    fn tell(&mut self, event: Option<Vec<u8>>, out: &mut Vec<u8>) {
+        self.error_event = event.is_some();
+        out.extend(event.into_iter().flatten());
     }
 }
 

@@ -37,6 +37,8 @@ pub(super) struct Report {
     findings: Vec<FindingRecord>,
     /// Findings whose place was not kept because there were too many.
     more_findings: u64,
+    /// What passed without a look, because the policy says so.
+    not_inspected: Vec<UnseenRecord>,
     notes: Vec<String>,
 }
 
@@ -75,6 +77,13 @@ struct FindingRecord {
     count: u64,
 }
 
+#[derive(Clone, Debug, Serialize)]
+struct UnseenRecord {
+    content: String,
+    location: String,
+    count: u64,
+}
+
 impl Report {
     pub(super) fn new(
         policy: &Policy,
@@ -106,6 +115,18 @@ impl Report {
             notes.push(format!(
                 "no mask looks at the {direction} body of route `{route}`: it passes as it is"
             ));
+        }
+        let not_inspected: Vec<UnseenRecord> = findings
+            .unseen()
+            .map(|unseen| UnseenRecord {
+                content: unseen.kind.name(policy.limits()).to_owned(),
+                location: unseen.location.clone(),
+                count: unseen.count,
+            })
+            .collect();
+        for unseen in &not_inspected {
+            let UnseenRecord { content, location, .. } = unseen;
+            notes.push(format!("passes without a look, because the policy says so: {content} at {location}"));
         }
         Report {
             policy: PolicyRef {
@@ -140,6 +161,7 @@ impl Report {
             most_held: body.most_held,
             findings: findings.iter().map(|finding| record(policy, finding)).collect(),
             more_findings: findings.overflow(),
+            not_inspected,
             notes,
         }
     }

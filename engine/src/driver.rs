@@ -1,7 +1,7 @@
 //! [`Driver`]: the one loop that carries out the steps of an [`Exchange`] on a [`Host`].
 //!
-//! Every failure of the host ends in a refusal; `Driver::fail_closed` is the only place that says how. Which buffer bytes were already
-//! seen, what was written back and how a refused response is cut in two callbacks is known here and nowhere else.
+//! Every failure of the host ends in a refusal; `Driver::fail_closed` is the only place that says how. What waits in
+//! the host's buffer, and how the client of a refused response is told before it is cut, is known here and nowhere else.
 
 use crate::decision::Direction;
 use crate::exchange::{

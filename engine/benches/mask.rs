@@ -3,17 +3,23 @@
 //! Before anything is measured the planted values are looked for in what comes out: a fast masker that leaks would be no
 //! result. Throughput is of input bytes; the chunks are those that Envoy hands over.
 #![expect(unreachable_pub, reason = "its modules are shared with the benchmarks through Envoy")]
+#![expect(dead_code, reason = "the other users of these modules need more of them")]
 
+#[path = "mask/hostile.rs"]
+mod hostile;
 #[path = "mask/packs.rs"]
 mod packs;
+#[path = "mask/shapes.rs"]
+mod shapes;
 #[path = "mask/traffic.rs"]
 mod traffic;
 
 use criterion::{Criterion, Throughput};
-use packs::Plans;
+use packs::{Failure, Plans};
 use std::hint::black_box;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 use traffic::{Body, Fault};
 use veilwire_engine::format::Format;
 use veilwire_engine::mask::{MaskPlan, Masker};
@@ -21,10 +27,12 @@ use veilwire_engine::mask::{MaskPlan, Masker};
 /// Envoy's read size.
 const CHUNK: usize = 16 * 1024;
 const LONG_TEXT: usize = 1024 * 1024;
+const HOSTILE: usize = 256 * 1024;
+const HOSTILE_TIME: Duration = Duration::from_millis(300);
 /// Without it criterion writes beside the sources of this crate.
 const OUTPUT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../target/criterion");
 
-fn main() -> Result<(), Box<dyn std::error::Error>> {
+fn main() -> Result<(), Failure> {
     let plans = Plans::new()?;
     let mut criterion = Criterion::default().output_directory(Path::new(OUTPUT)).configure_from_args();
     let cases = [
@@ -55,7 +63,30 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         });
         group.finish();
     }
+    hostile_bodies(&mut criterion, &plans)?;
     criterion.final_summary();
+    Ok(())
+}
+
+/// What is made to be slow, with the default packs and with twenty more detectors.
+fn hostile_bodies(criterion: &mut Criterion, plans: &Plans) -> Result<(), Failure> {
+    for (set, plan) in [("hostile", &plans.plain), ("hostile_wide", &plans.wide)] {
+        let mut group = criterion.benchmark_group(set);
+        group.sample_size(10).warm_up_time(HOSTILE_TIME).measurement_time(HOSTILE_TIME);
+        for family in hostile::families() {
+            let body = family.body(HOSTILE);
+            let mut out = Vec::with_capacity(2 * HOSTILE);
+            mask(plan, family.format, &body, &mut out).ok_or(Fault("the masker refuses a hostile body"))?;
+            group.throughput(Throughput::Bytes(u64::try_from(body.len())?));
+            group.bench_function(family.name, |bencher| {
+                bencher.iter(|| {
+                    out.clear();
+                    let _ = black_box(mask(plan, family.format, black_box(&body), &mut out));
+                });
+            });
+        }
+        group.finish();
+    }
     Ok(())
 }
 

@@ -6,11 +6,12 @@
 mod structpb;
 
 use crate::decision::{Denial, Direction, Permit, Reason};
+use crate::format::PassId;
 use crate::identity::Identity;
-use crate::mask::Findings;
+use crate::mask::{Findings, UnseenKind};
 use crate::policy::Policy;
 use crate::policy::id::RouteId;
-use crate::policy::model::TlsRequirement;
+use crate::policy::model::{TlsRequirement, UnknownContent};
 use crate::time::Timestamp;
 use crate::transport::{TransportError, TransportFacts};
 use serde::Serialize;
@@ -92,6 +93,9 @@ pub enum Outcome {
 #[serde(rename_all = "camelCase")]
 struct Side {
     findings: Vec<FindingRecord>,
+    /// What passed without a look, because the policy says so.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    not_inspected: Vec<UnseenRecord>,
     /// Findings whose location was not kept because there were too many.
     #[serde(skip_serializing_if = "is_zero")]
     more_findings: u64,
@@ -112,6 +116,14 @@ struct FindingRecord {
     #[serde(skip_serializing_if = "Option::is_none")]
     detector: Option<String>,
     tag: String,
+    location: String,
+    count: u64,
+}
+
+/// What was not looked at: the name by which the policy lets it pass, never what the message calls itself.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+struct UnseenRecord {
+    content: String,
     location: String,
     count: u64,
 }
@@ -177,6 +189,19 @@ impl AuditEvent {
                     .fold(side.more_findings, |sum, finding| sum.saturating_add(finding.count))
             })
             .fold(0, u64::saturating_add)
+    }
+
+    /// Why it was refused, in the word of [`Reason::word`]; none if it was not.
+    #[must_use]
+    pub fn refusal(&self) -> Option<&'static str> {
+        self.refusal.as_ref().map(|refusal| refusal.reason)
+    }
+
+    /// How many bodies, parts and texts passed without a look, in both directions.
+    #[must_use]
+    pub fn not_inspected_count(&self) -> u64 {
+        let all = self.request.not_inspected.iter().chain(&self.response.not_inspected);
+        all.fold(0, |sum, unseen| sum.saturating_add(unseen.count))
     }
 
     pub(crate) fn downstream(&self) -> &TransportFacts {
@@ -260,6 +285,15 @@ impl AuditEvent {
             Direction::Response => &mut self.response,
         };
         side.more_findings = side.more_findings.saturating_add(findings.overflow());
+        side.not_inspected.extend(findings.unseen().map(|unseen| {
+            let content = match (unseen.kind, &model.limits.unknown_content) {
+                (UnseenKind::Content(PassId(name)), UnknownContent::Pass(names)) => names.get(name).cloned(),
+                (UnseenKind::Content(_), UnknownContent::Refuse) => None,
+                (UnseenKind::SignedReasoning, _) => Some("signed-reasoning".to_owned()),
+            };
+            let content = content.unwrap_or_default();
+            UnseenRecord { content, location: unseen.location.clone(), count: unseen.count }
+        }));
         side.findings.extend(findings.iter().map(|finding| {
             let detector = finding.detector().and_then(|id| model.detectors.get(id.index()));
             let tag = detector

@@ -39,7 +39,13 @@ pub enum Format {
     Grpc,
     /// Frames with headers and checksums (`application/vnd.amazon.eventstream`).
     EventStream,
+    /// What nobody here can read and the policy lets pass by this name of its list.
+    Opaque(PassId),
 }
+
+/// An entry of `limits.unknownContent`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct PassId(pub(crate) usize);
 
 /// Bytes are not of the format they should be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -98,6 +104,37 @@ impl Format {
         };
         Ok(format)
     }
+
+    /// How reports call it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Format::Json => "json",
+            Format::Lines => "lines",
+            Format::Sse => "sse",
+            Format::Text => "text",
+            Format::Form => "form",
+            Format::Multipart { .. } => "multipart",
+            Format::Protobuf => "protobuf",
+            Format::Grpc => "grpc",
+            Format::EventStream => "eventstream",
+            Format::Opaque(_) => "opaque",
+        }
+    }
+}
+
+/// The entry of `names` that covers a media type: itself, its kind (`image/*`), or all (`*/*`).
+///
+/// SECURITY: what holds other messages (`multipart`, `message`) is never covered, whatever the names say.
+pub(crate) fn covering(content_type: &[u8], names: &[String]) -> Option<PassId> {
+    let essence = content_type.split(|&byte| byte == b';').next().unwrap_or_default();
+    let essence = std::str::from_utf8(essence).ok()?.trim_matches(BLANK).to_ascii_lowercase();
+    let (kind, _) = essence.split_once('/')?;
+    let covers = |name: &String| {
+        *name == essence || name == "*/*" || name.strip_suffix("/*").is_some_and(|covered| covered == kind)
+    };
+    let place = names.iter().position(covers)?;
+    (!["multipart", "message"].contains(&kind)).then_some(PassId(place))
 }
 
 /// Kinds of text with escapes, or lines that are folded anywhere: their bytes do not show what they say.

@@ -2,13 +2,15 @@
 //!
 //! [`Authenticator`] is built once per policy. It guarantees that an [`Identity`] comes from exactly one
 //! credential, verified in full under the keys of the one provider that owns its issuer; a bad credential is
-//! never ignored in favour of another one or of none. It deliberately does not decide what a caller may do,
-//! fetch keys, read a clock or remember tokens.
+//! never ignored in favour of another one or of none. What was verified is remembered until it expires. It
+//! deliberately does not decide what a caller may do, fetch keys or read a clock.
 //!
 //! The credential is a bearer token in the `authorization` header (RFC 6750 section 2.1). The token must
 //! leave the request before it goes on.
 
+mod cache;
 mod claims;
+mod der;
 mod json;
 mod jws;
 mod keys;
@@ -16,6 +18,7 @@ mod token;
 mod verifier;
 
 pub use claims::Claims;
+pub use der::ecdsa_signature;
 pub use keys::{KeyError, KeySet, KeySetError, VerifyingKey};
 pub use token::{TokenError, TokenVerifier};
 pub use verifier::{JwtSimpleVerifier, SignatureVerifier, VerifierError};
@@ -23,6 +26,7 @@ pub use verifier::{JwtSimpleVerifier, SignatureVerifier, VerifierError};
 use crate::policy::id::{GroupId, ProviderId};
 use crate::policy::model::{Group, Provider};
 use crate::time::Timestamp;
+use cache::TokenCache;
 use std::collections::BTreeMap;
 use token::UnverifiedToken;
 
@@ -62,12 +66,13 @@ impl Identity {
 }
 
 /// Tells who is calling. Built when a policy is loaded.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Authenticator {
     /// By `ProviderId`.
     providers: Vec<TokenVerifier>,
     /// By provider and value of its groups claim.
     groups: BTreeMap<ProviderId, BTreeMap<String, Vec<GroupId>>>,
+    verified: TokenCache,
 }
 
 impl Authenticator {
@@ -99,7 +104,7 @@ impl Authenticator {
             verifiers.push(verifier);
         }
         let groups = index_groups(groups, verifiers.len())?;
-        Ok(Authenticator { providers: verifiers, groups })
+        Ok(Authenticator { providers: verifiers, groups, verified: TokenCache::default() })
     }
 
     /// Who sent a request with these headers (lower- or mixed-case names, raw values), at `now`.
@@ -112,7 +117,11 @@ impl Authenticator {
         now: Timestamp,
         verifier: &dyn SignatureVerifier,
     ) -> Result<Identity, Unauthenticated> {
-        let token = UnverifiedToken::parse(bearer_token(headers)?)?;
+        let bytes = bearer_token(headers)?;
+        if let Some(identity) = self.verified.get(bytes, now) {
+            return Ok(identity);
+        }
+        let token = UnverifiedToken::parse(bytes)?;
         // SECURITY: the unverified issuer only chooses whose keys decide; that provider checks the claim
         // again. There is no second try with another provider.
         let (provider, tokens) = (0..=u16::MAX)
@@ -122,7 +131,10 @@ impl Authenticator {
             .ok_or(TokenError::Issuer)?;
         let claims = tokens.verify_unverified(token, now, verifier)?;
         let groups = self.groups_of(provider, &claims);
-        Ok(Identity { provider, subject: claims.subject, groups })
+        let until = tokens.good_until(&claims);
+        let identity = Identity { provider, subject: claims.subject, groups };
+        self.verified.keep(bytes, &identity, now, until);
+        Ok(identity)
     }
 
     fn groups_of(&self, provider: ProviderId, claims: &Claims) -> Vec<GroupId> {

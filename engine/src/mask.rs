@@ -18,6 +18,7 @@
 //!            json, sse          one string, one number, one channel of a stream
 //! ```
 
+mod attribute;
 pub mod automaton;
 mod body;
 mod channel;
@@ -37,6 +38,7 @@ mod long;
 mod message;
 mod multipart;
 mod nested;
+mod opaque;
 mod plain;
 mod plan;
 mod protobuf;
@@ -50,7 +52,7 @@ mod trailers;
 pub mod validate;
 mod wrapped;
 
-pub use finding::{Finding, Findings, What};
+pub use finding::{Finding, Findings, Unseen, UnseenKind, What};
 pub(crate) use head::{is_exempt, mask_headers, mask_query, scan_path};
 pub use plan::{InvalidPlan, MaskPlan, Place};
 pub(crate) use trailers::mask_trailers;
@@ -124,6 +126,9 @@ pub enum MaskError {
     /// A part whose type or transfer encoding cannot be inspected.
     #[error("part that cannot be inspected")]
     Part,
+    /// It is one of the formats that are masked, and its type says that nobody can read it.
+    #[error("content that is not what its type says")]
+    Mislabelled,
     /// More comes out of a content coding than `limits.inflateRatio` allows.
     #[error("content coding expands too much")]
     InflateRatio,
@@ -156,6 +161,7 @@ impl MaskError {
             MaskError::Coding => "content-coding",
             MaskError::Multipart => "multipart",
             MaskError::Part => "part",
+            MaskError::Mislabelled => "mislabelled",
             MaskError::InflateRatio => "inflate-ratio",
             MaskError::InvalidFrame => "malformed-message",
             MaskError::MessageLimit => "message-limit",

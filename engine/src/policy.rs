@@ -13,7 +13,7 @@ use crate::mask::detector::{DetectorSet, InvalidDetectors};
 use crate::mask::{InvalidPlan, MaskPlan, Place};
 use artifact::DecodeError;
 use id::{MaskId, RouteId, RuleId};
-use model::{Audit, Limits, Model, Replacement, Route, Rule, TlsRequirement};
+use model::{Audit, HeadMask, Limits, Model, Replacement, Route, Rule, TlsRequirement};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -264,8 +264,12 @@ fn check_references(model: &Model) -> Result<(), InvalidPolicy> {
         for id in &mask.detectors {
             known("mask.detectors", id.index(), model.detectors.len())?;
         }
-        for field in &mask.fields {
+        let HeadMask { query_fields, header_fields, .. } = &mask.head;
+        for field in [&mask.fields, &mask.form_fields, query_fields, header_fields].into_iter().flatten() {
             known("mask.fields.tag", field.tag.index(), model.tags.len())?;
+        }
+        for attribute in &mask.attributes {
+            known("mask.attributes.tag", attribute.tag.index(), model.tags.len())?;
         }
     }
     for rule in &model.rules {

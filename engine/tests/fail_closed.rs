@@ -6,7 +6,8 @@ mod support;
 use support::{Call, EMAIL, FakeHost, model, policy, token};
 use veilwire_engine::decision::Direction::{Request, Response};
 use veilwire_engine::driver::{Action, Driver};
-use veilwire_engine::policy::model::{Model, Replacement};
+use veilwire_engine::policy::id::TagId;
+use veilwire_engine::policy::model::{Attribute, Field, Model, Replacement};
 use veilwire_engine::policy::{InvalidPolicy, Policy, artifact};
 
 fn agent() -> FakeHost {
@@ -228,11 +229,17 @@ type BreakModel = fn(&mut Model);
 
 #[test]
 fn models() {
-    let rows: [(&str, BreakModel); 11] = [
+    let rows: [(&str, BreakModel); 13] = [
         ("dangling tag", |m| m.detectors[0].tag.0 = 9),
         ("dangling provider", |m| m.groups[0].from[0].0.0 = 9),
         ("dangling content", |m| m.routes[0].content.as_mut().unwrap().0 = 9),
         ("dangling detector", |m| m.masks[0].detectors[0].0 = 9),
+        ("dangling tag of an attribute", |m| {
+            m.masks[0].attributes = vec![Attribute { tag: TagId(9), key: "a".into() }];
+        }),
+        ("dangling tag of a form's field", |m| {
+            m.masks[0].form_fields = vec![Field { tag: TagId(9), at: "$.a".parse().unwrap() }];
+        }),
         ("dangling group", |m| m.rules[0].groups[0].0 = 9),
         ("dangling route", |m| m.rules[0].routes[0].0 = 9),
         ("dangling mask", |m| m.rules[0].masks[0].0 = 9),

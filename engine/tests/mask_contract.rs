@@ -288,6 +288,18 @@ fn tails_come_before_what_closes_their_channel() {
     );
 }
 
+/// WHATWG HTML 9.2.6: a block without data dispatches nothing, and still sets the last event id.
+#[test]
+fn an_added_event_has_the_current_id_and_leaves_it_alone() {
+    let plan = Setup::of("openai.chat").plan();
+    let first = "id: 5\n".to_owned() + &delta("mail ada");
+    let (alone, done) = ("id: 6\n\n", "id: 7\ndata: [DONE]\n\n");
+    let kept = "id: 5\n".to_owned() + &delta("mail ");
+    stream(&plan, &(first.clone() + alone + done), &(kept.clone() + alone + &delta("ada") + done));
+    // The event before which it comes sets its id only afterwards: whoever resumes in between gets that event again.
+    stream(&plan, &(first + done), &(kept + &delta("ada") + done));
+}
+
 #[test]
 fn a_copy_keeps_line_ends() {
     let plan = Setup::of("openai.chat").plan();

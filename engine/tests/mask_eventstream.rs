@@ -319,6 +319,33 @@ fn a_tail_goes_out_in_a_frame_of_its_own_before_the_one_that_closes() {
 }
 
 #[test]
+fn a_frame_of_its_own_has_the_headers_of_another_only_as_they_are_masked() {
+    let noted = [headers_of("chunk"), header("note", "to bob@example.com")].concat();
+    let closing =
+        format!(r#"{{"bytes":"{}"}}"#, STANDARD.encode(r#"{"type":"content_block_stop","index":0}"#));
+    let body = [
+        chunk(r#"{"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":"hi ada"}}"#),
+        frame_of(&noted, closing.as_bytes()),
+    ]
+    .concat();
+    let (out, ended) = check_splits(&plan("bedrock.invoke"), Format::EventStream, &body);
+    assert_eq!(ended.unwrap().total(), 1);
+    let masked = [headers_of("chunk"), header("note", "to [EMAIL]")].concat();
+    let headers: Vec<_> = frames(&out).into_iter().map(|(headers, _)| headers).collect();
+    assert_eq!(headers, [headers_of("chunk"), masked.clone(), masked]);
+    assert_eq!(documents(&out)[1]["delta"]["text"], "ada");
+}
+
+#[test]
+fn a_header_whose_name_is_a_value_goes() {
+    let named =
+        [header("bob@example.com", "x"), headers_of("ping"), b"\x0bAda@ex.test\x00".to_vec()].concat();
+    let (out, ended) = check_splits(&plan("bedrock.converse"), Format::EventStream, &frame_of(&named, b"{}"));
+    assert_eq!(ended.unwrap().total(), 2);
+    assert!(out == frame_of(&headers_of("ping"), b"{}"));
+}
+
+#[test]
 fn frames_leave_when_they_are_complete() {
     let plan = plan("bedrock.converse");
     let body = converse(&["plain words ".to_owned(), "and more ".to_owned()]);

@@ -4,6 +4,7 @@
 //! which Envoy allows it and with offsets that exist; bytes are read with the `_bytes` calls only, because headers need not be UTF-8.
 
 use crate::root::Shared;
+use crate::signature;
 use proxy_wasm::hostcalls;
 use proxy_wasm::types::{Action, BufferType, GrpcStatusCode, LogLevel, MapType};
 use std::ops::Range;
@@ -227,7 +228,14 @@ impl Host for EnvoyHost<'_> {
         signed_text: &[u8],
         signature: &[u8],
     ) -> Result<bool, VerifierError> {
-        JwtSimpleVerifier.verify(algorithm, key, signed_text, signature)
+        // Envoy's library is fifty times faster; a host that lacks it, or answers nothing, leaves the check to us.
+        let asked = signature::question(algorithm, key, signed_text, signature)
+            .and_then(|question| hostcalls::call_foreign_function(signature::FUNCTION, Some(&question)).ok());
+        match asked {
+            // SECURITY: one answer is good; whatever else it says is a bad signature.
+            Some(Some(answer)) => Ok(answer == signature::GOOD),
+            Some(None) | None => JwtSimpleVerifier.verify(algorithm, key, signed_text, signature),
+        }
     }
 
     fn shared_get(&self, key: &str) -> Result<(Option<Vec<u8>>, Option<u32>), HostError> {

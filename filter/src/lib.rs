@@ -10,6 +10,7 @@ mod host;
 mod http;
 mod metrics;
 mod root;
+mod signature;
 
 use proxy_wasm::hostcalls;
 use proxy_wasm::traits::RootContext;

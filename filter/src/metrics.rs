@@ -1,8 +1,10 @@
-//! Counters, as Envoy exports them (`wasmcustom.veilwire_…`). Names have no labels, so nothing of the traffic can be in them.
+//! Counters, as Envoy exports them (`wasmcustom.veilwire_…`). Names have no labels but the closed set of reasons, so nothing of the
+//! traffic can be in them.
 
 use proxy_wasm::hostcalls;
 use proxy_wasm::types::MetricType;
-use std::cell::OnceCell;
+use std::cell::{OnceCell, RefCell};
+use std::collections::BTreeMap;
 use veilwire_engine::audit::{AuditEvent, Outcome};
 
 /// Ids of the counters; defined on first use.
@@ -12,6 +14,9 @@ pub(crate) struct Metrics {
     cut: Counter,
     refused: Counter,
     findings: Counter,
+    not_inspected: Counter,
+    /// Refusals by the word of their reason.
+    reasons: RefCell<BTreeMap<&'static str, Counter>>,
 }
 
 #[derive(Default)]
@@ -25,6 +30,11 @@ impl Metrics {
             Outcome::Refused => self.refused.add("veilwire_exchanges_refused", 1),
         }
         self.findings.add("veilwire_findings", event.finding_count());
+        self.not_inspected.add("veilwire_not_inspected", event.not_inspected_count());
+        if let (Some(reason), Ok(mut reasons)) = (event.refusal(), self.reasons.try_borrow_mut()) {
+            let name = format!("veilwire_refused_{}", reason.replace('-', "_"));
+            reasons.entry(reason).or_default().add(&name, 1);
+        }
     }
 }
 

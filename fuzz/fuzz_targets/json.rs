@@ -6,7 +6,7 @@ use serde::de::IgnoredAny;
 use veilwire_engine::format::Format;
 use veilwire_engine::mask::MaskError;
 use veilwire_fuzz::input::Input;
-use veilwire_fuzz::masking::{Case, check_still_json, run};
+use veilwire_fuzz::masking::{Case, check_still_json, documents_are_json, run};
 
 fuzz_target!(|data: &[u8]| {
     let mut input = Input(data);
@@ -29,9 +29,3 @@ fuzz_target!(|data: &[u8]| {
         Err(_) => {}
     }
 });
-
-/// As serde_json reads it: any number of documents. It checks neither UTF-8 nor surrogates here, and nor does the masker.
-fn documents_are_json(body: &[u8]) -> bool {
-    let body = body.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(body);
-    serde_json::Deserializer::from_slice(body).into_iter::<IgnoredAny>().all(|document| document.is_ok())
-}

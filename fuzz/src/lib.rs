@@ -5,8 +5,14 @@
 //! keys, no environment.
 
 pub mod caller;
+pub mod deltas;
+pub mod form;
+pub mod frames;
+pub mod inflate;
 pub mod input;
 pub mod masking;
+pub mod multipart;
 pub mod planted;
 pub mod policies;
 pub mod sse;
+pub mod wire;

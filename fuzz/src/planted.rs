@@ -15,7 +15,7 @@ const VALUES: [(u8, &str); 6] = [
 const PIECE: usize = 6;
 
 /// A body with values planted into it.
-#[derive(Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Planted {
     /// The body.
     pub body: Vec<u8>,
@@ -27,7 +27,7 @@ pub struct Planted {
 
 /// Replaces control characters by values, with spaces around: so nothing beside a value can hide it.
 pub fn plant(input: &[u8]) -> Planted {
-    let mut planted = Planted { body: Vec::new(), values: Vec::new(), rest: Vec::new() };
+    let mut planted = Planted::default();
     for &byte in input {
         let Some(&(_, value)) = VALUES.iter().find(|(mark, _)| *mark == byte) else {
             planted.body.push(byte);
@@ -52,10 +52,55 @@ pub fn value(choice: u8) -> &'static str {
 }
 
 impl Planted {
+    /// A body in which nothing is planted.
+    pub fn nothing_in(body: Vec<u8>) -> Planted {
+        Planted { rest: body.clone(), body, values: Vec::new() }
+    }
+
+    /// Appends another body.
+    pub fn append(&mut self, other: &Planted) {
+        self.body.extend_from_slice(&other.body);
+        self.note(other);
+    }
+
+    /// Notes what is in another body, which stands somewhere else or is written in another way.
+    pub fn note(&mut self, other: &Planted) {
+        self.rest.extend_from_slice(&other.rest);
+        self.values.extend_from_slice(&other.values);
+        self.values.sort_unstable();
+        self.values.dedup();
+    }
+
+    /// Appends another body in another way of writing.
+    pub fn append_encoded(&mut self, other: &Planted, encode: impl Fn(&[u8]) -> Vec<u8>) {
+        self.body.extend(encode(&other.body));
+        self.note(other);
+    }
+
+    /// Notes bytes that may be seen.
+    pub fn note_shown(&mut self, bytes: &[u8]) {
+        self.rest.extend_from_slice(bytes);
+        self.rest.push(0);
+    }
+
+    /// Appends bytes in which nothing is planted.
+    pub fn push(&mut self, bytes: &[u8]) {
+        self.body.extend_from_slice(bytes);
+        self.rest.extend_from_slice(bytes);
+    }
+
     /// No piece of a planted value is in `out`, unless the input had that piece by itself.
     pub fn check_masked(&self, out: &[u8]) {
         for value in &self.values {
             check_piece_free(value, out, &self.rest);
+        }
+    }
+
+    /// The same for an output that was decoded: the input may have had a piece in that form by itself.
+    pub fn check_decoded(&self, out: &[u8], decode: impl Fn(&[u8]) -> Vec<u8>) {
+        let rest = [self.rest.as_slice(), &decode(&self.rest)].concat();
+        for value in &self.values {
+            check_piece_free(value, out, &rest);
         }
     }
 }

@@ -45,6 +45,14 @@ pub static FULL_MODEL: LazyLock<Model> = LazyLock::new(|| {
 pub static FULL: LazyLock<Arc<Policy>> =
     LazyLock::new(|| Arc::new(Policy::from_model(&FULL_MODEL).expect("the compiler accepted it")));
 
+/// What the full policy has no route for: the APIs of the other syntaxes.
+pub static FORMATS_MODEL: LazyLock<Model> =
+    LazyLock::new(|| compile("formats.yaml", include_str!("../policies/formats.yaml")).model);
+
+/// [`FORMATS_MODEL`], checked.
+pub static FORMATS: LazyLock<Policy> =
+    LazyLock::new(|| Policy::from_model(&FORMATS_MODEL).expect("the compiler accepted it"));
+
 /// An artifact with every pack.
 pub static FULL_ARTIFACT: LazyLock<Vec<u8>> =
     LazyLock::new(|| compile("full.yaml", include_str!("../policies/full.yaml")).artifact);

@@ -11,16 +11,33 @@ pub struct Event {
     pub id: Vec<u8>,
 }
 
+/// What a browser makes of a stream.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Reading {
+    /// Every event that it would dispatch.
+    pub events: Vec<Event>,
+    /// The values that its last event id takes, one after the other: a block without data sets it as well.
+    pub ids: Vec<Vec<u8>>,
+}
+
 /// Every event that a browser would dispatch.
 pub fn events(stream: &[u8]) -> Vec<Event> {
+    read(stream).events
+}
+
+/// Reads a stream.
+pub fn read(stream: &[u8]) -> Reading {
     let stream = stream.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(stream);
-    let (mut events, mut event, mut id) = (Vec::new(), Event::default(), Vec::new());
+    let (mut reading, mut event, mut id) = (Reading::default(), Event::default(), Vec::new());
     for line in lines(stream) {
         if line.is_empty() {
+            if reading.ids.last() != Some(&id) {
+                reading.ids.push(id.clone());
+            }
             if !event.data.is_empty() {
                 event.data.pop();
                 event.id = id.clone();
-                events.push(std::mem::take(&mut event));
+                reading.events.push(std::mem::take(&mut event));
             }
             event = Event::default();
             continue;
@@ -38,7 +55,7 @@ pub fn events(stream: &[u8]) -> Vec<Event> {
             _ => {}
         }
     }
-    events
+    reading
 }
 
 /// Complete lines; what follows the last line end is not a line yet.

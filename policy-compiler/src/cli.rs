@@ -1,18 +1,18 @@
 //! Arguments and exit codes.
 
-use crate::command::{self, check, compile, scan};
+use crate::command::{self, check, compile, coverage, mask, scan};
 use crate::output;
 use clap::error::ErrorKind;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-/// Compiles Veilwire policies: checks them, writes the artifact and the Envoy configuration, tries detectors.
+/// Compiles Veilwire policies: checks them, writes the artifact and the Envoy configuration, tries masks and detectors.
 #[derive(Clone, Debug, Parser)]
 #[command(
     name = "veilwire",
     version,
-    after_help = "Exit codes: 0 nothing found, 1 errors in the policy or findings, 2 wrong usage, 3 a file cannot be read or written, 4 a mistake in veilwire."
+    after_help = "Exit codes: 0 nothing found, 1 errors in the policy, findings or a refused body, 2 wrong usage, 3 a file cannot be read or written, 4 a mistake in veilwire."
 )]
 pub struct Cli {
     /// What to do.
@@ -27,6 +27,10 @@ pub enum Verb {
     Check(check::Arguments),
     /// Check a policy and write policy.artifact and envoy.yaml
     Compile(compile::Arguments),
+    /// Show what is inspected, what passes by design and what is refused
+    Coverage(coverage::Arguments),
+    /// Mask a body as the filter does: stdin to stdout
+    Mask(mask::Arguments),
     /// Look for what detectors find in a text
     Scan(scan::Arguments),
 }

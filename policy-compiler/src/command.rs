@@ -2,6 +2,8 @@
 
 pub mod check;
 pub mod compile;
+pub mod coverage;
+pub mod mask;
 pub mod scan;
 
 use crate::cli::{Deny, Format, Outcome, PolicyArguments, Verb};
@@ -11,6 +13,7 @@ use crate::emit::envoy::Deployment;
 use crate::files::DiskFiles;
 use crate::{Compiled, Source, compile_policy, output};
 use std::path::{Path, PathBuf};
+use veilwire_engine::policy::{Policy, artifact};
 
 /// Longest policy file in bytes.
 const MAX_POLICY: u64 = 4 << 20;
@@ -20,28 +23,63 @@ pub fn run(verb: &Verb) -> Outcome {
     match verb {
         Verb::Check(arguments) => check::run(arguments),
         Verb::Compile(arguments) => compile::run(arguments),
+        Verb::Coverage(arguments) => coverage::run(arguments),
+        Verb::Mask(arguments) => mask::run(arguments),
         Verb::Scan(arguments) => scan::run(arguments),
     }
 }
 
 /// Reads a policy from disk; a failure is reported.
 fn read_source(path: &Path) -> Result<Source, Outcome> {
-    let failed = |reason: &str| {
-        output::report(&format!("error: {}: {reason}\n", path.display()));
-        Outcome::Io
-    };
-    let metadata = std::fs::metadata(path).map_err(|error| failed(&error.to_string()))?;
+    into_source(path, read_bytes(path)?)
+}
+
+fn read_bytes(path: &Path) -> Result<Vec<u8>, Outcome> {
+    let metadata = std::fs::metadata(path).map_err(|error| unreadable(path, &error.to_string()))?;
     if !metadata.is_file() {
-        return Err(failed("not a regular file"));
+        return Err(unreadable(path, "not a regular file"));
     }
     if metadata.len() > MAX_POLICY {
-        return Err(failed("larger than 4 MiB"));
+        return Err(unreadable(path, "larger than 4 MiB"));
     }
-    let bytes = std::fs::read(path).map_err(|error| failed(&error.to_string()))?;
+    std::fs::read(path).map_err(|error| unreadable(path, &error.to_string()))
+}
+
+fn into_source(path: &Path, bytes: Vec<u8>) -> Result<Source, Outcome> {
     match String::from_utf8(bytes) {
         Ok(text) => Ok(Source::new(path.display().to_string(), text)),
-        Err(error) => Err(failed(&format!("not UTF-8 at byte {}", error.utf8_error().valid_up_to()))),
+        Err(error) => {
+            Err(unreadable(path, &format!("not UTF-8 at byte {}", error.utf8_error().valid_up_to())))
+        }
     }
+}
+
+fn unreadable(path: &Path, reason: &str) -> Outcome {
+    output::report(&format!("error: {}: {reason}\n", path.display()));
+    Outcome::Io
+}
+
+/// The policy as the filter loads it: from an artifact, or compiled from YAML. Whatever is wrong goes to stderr.
+fn load(path: &Path) -> Result<Policy, Outcome> {
+    let bytes = read_bytes(path)?;
+    if artifact::is_artifact(&bytes) {
+        return Policy::load(&bytes).map_err(|error| {
+            output::report(&format!("error: {}: {error}\n", path.display()));
+            Outcome::Findings
+        });
+    }
+    let source = into_source(path, bytes)?;
+    let folder = folder_of(path)?;
+    let files = folder.display().to_string();
+    let deployment = Deployment { wasm: format!("{files}/veilwire_filter.wasm"), files };
+    let compiled = compile_policy(&source, &DiskFiles::new(folder), &deployment).map_err(|diagnostics| {
+        output::report(&render::human(&source, &diagnostics, false));
+        refused(&diagnostics)
+    })?;
+    Policy::load(&compiled.artifact).map_err(|error| {
+        output::report(&format!("error: {error}\n"));
+        Outcome::Bug
+    })
 }
 
 /// The folder of a file, absolute, without following links.
@@ -67,10 +105,14 @@ fn compile(arguments: &PolicyArguments, deployment: &Deployment) -> Result<(Sour
         Ok(compiled) => Ok((source, compiled)),
         Err(diagnostics) => {
             show(&source, &diagnostics, arguments.format);
-            let bug = diagnostics.items().iter().any(|item| item.code == Code::E0999);
-            Err(if bug { Outcome::Bug } else { Outcome::Findings })
+            Err(refused(&diagnostics))
         }
     }
+}
+
+fn refused(diagnostics: &Diagnostics) -> Outcome {
+    let bug = diagnostics.items().iter().any(|item| item.code == Code::E0999);
+    if bug { Outcome::Bug } else { Outcome::Findings }
 }
 
 fn show(source: &Source, diagnostics: &Diagnostics, format: Format) {

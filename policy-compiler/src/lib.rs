@@ -22,6 +22,7 @@
 
 pub mod cli;
 pub mod command;
+pub mod coverage;
 pub mod detect;
 pub mod diagnostic;
 pub mod emit;

@@ -6,6 +6,7 @@ pub mod access;
 pub mod placeholders;
 pub mod routes;
 pub mod signed;
+pub mod unseen;
 pub mod unused;
 
 use crate::diagnostic::Diagnostics;
@@ -20,5 +21,6 @@ pub fn run(resolved: &Resolved<'_>, out: &mut Diagnostics) {
     }
     access::run(resolved.policy, out);
     signed::run(resolved.policy, out);
+    unseen::run(resolved, out);
     unused::run(resolved, out);
 }

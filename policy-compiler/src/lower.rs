@@ -17,8 +17,8 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 use veilwire_engine::policy::id::{ContentId, DetectorId, GroupId, MaskId, ProviderId, RouteId, TagId};
 use veilwire_engine::policy::model::{
-    Audit, Content, Detector, Effect, Field, Group, HeadMask, Limits, Mask, Meta, Model, Provider,
-    Replacement, Route, RoutePath, Rule, Tag, Thinking, TlsRequirement, TlsVersion,
+    Attribute, Audit, Content, Detector, Effect, Field, Group, HeadMask, Limits, Mask, Meta, Model, Provider,
+    Replacement, Route, RoutePath, Rule, Tag, Thinking, TlsRequirement, TlsVersion, UnknownContent,
 };
 
 /// Clock tolerance when a policy names none.
@@ -220,7 +220,7 @@ impl Tables {
                     .iter()
                     .map(|name| Some(DetectorId(*self.detector.get(name)?)))
                     .collect::<Option<Vec<_>>>()?;
-                let mut fields = Vec::new();
+                let (mut fields, mut form_fields, mut attributes) = (Vec::new(), Vec::new(), Vec::new());
                 let mut head = HeadMask {
                     path: places(Place::Path),
                     query: places(Place::Query),
@@ -230,24 +230,35 @@ impl Tables {
                 for field in &mask.body.fields {
                     let tag = TagId(*self.tag.get(&field.tag.value)?);
                     for at in &field.at {
-                        let (list, at) = match &at.value {
-                            At::Json(at) => (&mut fields, at),
-                            At::Query(at) => (&mut head.query_fields, at),
-                            At::Header(at) => (&mut head.header_fields, at),
+                        let (list, paths) = match &at.value {
+                            At::Json(at) => (&mut fields, std::slice::from_ref(at)),
+                            At::Keys(paths) => (&mut fields, paths.as_slice()),
+                            At::Form(at) => (&mut form_fields, std::slice::from_ref(at)),
+                            At::Query(at) => (&mut head.query_fields, std::slice::from_ref(at)),
+                            At::Header(at) => (&mut head.header_fields, std::slice::from_ref(at)),
+                            At::Attribute(key) => {
+                                attributes.push(Attribute { tag, key: key.clone() });
+                                continue;
+                            }
                         };
-                        list.push(Field { tag, at: at.clone() });
+                        list.extend(paths.iter().map(|at| Field { tag, at: at.clone() }));
                     }
                 }
-                for list in [&mut fields, &mut head.query_fields, &mut head.header_fields] {
+                let lists = [&mut fields, &mut form_fields, &mut head.query_fields, &mut head.header_fields];
+                for list in lists {
                     list.sort_by_key(|field| (field.at.to_string(), field.tag));
                     list.dedup();
                 }
+                attributes.sort_by(|a, b| (&a.key, a.tag).cmp(&(&b.key, b.tag)));
+                attributes.dedup();
                 Some(Mask {
                     name: mask.name.value.clone(),
                     detectors,
                     request_body: places(Place::RequestBody),
                     response_body: places(Place::ResponseBody),
                     fields,
+                    form_fields,
+                    attributes,
                     head,
                 })
             })
@@ -341,7 +352,10 @@ fn limits(resolved: &Resolved<'_>) -> Result<Limits, LowerError> {
         json_depth: depth.map_err(|_| LowerError::Contradiction("limits"))?,
         window: window(resolved.policy),
         inflate_ratio: ratio.map_err(|_| LowerError::Contradiction("limits"))?,
-        unknown_content: defaults.unknown_content,
+        unknown_content: settings
+            .passing
+            .as_ref()
+            .map_or(UnknownContent::Refuse, |passing| UnknownContent::Pass(passing.value.clone())),
     })
 }
 

@@ -8,6 +8,16 @@ pub fn print(text: &str) {
     let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
 }
 
+/// Writes bytes to stdout, at once.
+///
+/// # Errors
+/// They were not all written; of a reader that went away it is [`io::ErrorKind::BrokenPipe`].
+pub fn write(bytes: &[u8]) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    out.write_all(bytes)?;
+    out.flush()
+}
+
 /// Writes to stderr.
 pub fn report(text: &str) {
     let mut err = io::stderr().lock();

@@ -11,6 +11,7 @@ pub mod groups;
 pub mod identity;
 pub mod listeners;
 pub mod masks;
+mod names;
 pub mod packs;
 pub mod reader;
 pub mod routes;

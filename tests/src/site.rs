@@ -12,7 +12,7 @@ use veilwire_policy_compiler::{Compiled, Deployment, Source, compile_policy};
 
 use crate::client::{ALPN_HTTP1, ALPN_HTTP2, Http1Client, Http2Client};
 use crate::deadline::unix_seconds;
-use crate::demo::kit::{filter_module, on_free_ports, replace_once};
+use crate::demo::kit::{filter_module, on_free_ports};
 use crate::envoy::{AccessLog, Envoy};
 use crate::pki::Pki;
 use crate::token::{Algorithm, Claims, TokenIssuer};
@@ -120,10 +120,8 @@ impl Site {
     /// As [`Site::start`].
     pub fn over_http2() -> Result<Self> {
         let placed = "host: localhost, port: 9443, ";
-        Self::with_policy(
-            "corpus.yaml",
-            &replace_once(POLICY, placed, &format!("{placed}protocol: http2, "))?,
-        )
+        ensure!(POLICY.contains(placed), "`corpus.yaml` has no upstream at `{placed}`");
+        Self::with_policy("corpus.yaml", &POLICY.replace(placed, &format!("{placed}protocol: http2, ")))
     }
 
     /// As [`Site::start`], with another policy with the same keys and ports.

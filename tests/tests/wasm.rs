@@ -279,6 +279,33 @@ fn a_request_without_a_good_token_goes_nowhere() {
 }
 
 #[test]
+fn refusals_are_counted_by_reason_and_what_passes_is_counted_too() {
+    let mut vm = start();
+    let exchange = |vm: &mut Vm, token: Option<&str>, content_type: &str, body: &[u8]| {
+        let exchange = Exchange::open(vm, &routed("json")).unwrap();
+        exchange.request_head(vm, request("/json", token, content_type), false).unwrap();
+        if exchange.client(vm).unwrap().status().is_none() {
+            send(vm, exchange, Side::Request, &[body], End::WithData);
+        }
+        exchange.finish(vm).unwrap();
+    };
+    exchange(&mut vm, None, "application/json", b"{}");
+    exchange(&mut vm, Some(token()), "image/gif", b"GIF89a");
+    exchange(&mut vm, Some(token()), "application/json", b"{]");
+    exchange(&mut vm, Some(token()), "application/json", b"{]");
+    exchange(&mut vm, Some(token()), "image/webp", b"RIFF");
+    for (name, count) in [
+        ("veilwire_refused_unauthenticated", 1),
+        ("veilwire_refused_content_type", 1),
+        ("veilwire_refused_invalid_json", 2),
+        ("veilwire_exchanges_refused", 4),
+        ("veilwire_not_inspected", 1),
+    ] {
+        assert_eq!(vm.metric(name), count, "{name} of {:?}", vm.metric_names());
+    }
+}
+
+#[test]
 fn a_caller_without_the_group_or_without_tls_is_denied() {
     let mut vm = start();
     let issuer = TokenIssuer::shared().unwrap();

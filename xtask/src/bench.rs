@@ -4,16 +4,23 @@ use std::process::{Command, ExitCode};
 
 use anyhow::{Result, bail};
 
-use crate::{console, process, setup, wasm, workspace};
+use crate::{console, instructions, process, setup, wasm, workspace};
 
 pub(crate) fn run(args: &[String]) -> Result<ExitCode> {
+    if let Some((flag, rest)) = args.split_first()
+        && flag == "--instructions"
+    {
+        return instructions::run(rest);
+    }
     let (native, rest) = match args.split_first() {
         Some((flag, rest)) if flag == "--native" => (true, rest),
         _ => (false, args),
     };
     if native {
         if !rest.is_empty() {
-            bail!("usage: cargo xtask bench [--native | --json FILE --rounds N | --json FILE --streams N]");
+            bail!(
+                "usage: cargo xtask bench [--native | --instructions [--bless] | --json FILE --rounds N | --json FILE --streams N]"
+            );
         }
         process::stream(process::cargo().args([
             "bench",

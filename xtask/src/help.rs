@@ -10,7 +10,7 @@ cargo xtask <command>
   bench                compare no filter, a copying filter and Veilwire through Envoy
   ci                   what CI runs: everything below `test`, plus lints, rules, fuzz smoke
   tidy                 checks of files: lengths, named paths, forbidden words, data that parses
-  fuzz [--seconds N]   run each fuzz target for N seconds
+  fuzz [TARGET...]     run fuzz targets for a while
   help [command]       more about one command
 ";
 
@@ -71,11 +71,14 @@ const BENCH: &str = "\
 cargo xtask bench [--json FILE] [--rounds N]
 cargo xtask bench [--json FILE] --streams N
 cargo xtask bench --native
+cargo xtask bench --instructions [--bless]
 
 Through Envoy, in one run: no filter, a filter that copies bodies, Veilwire; and the masker alone. Fails when a
 planted value arrives unmasked. --json writes the figures as well; --rounds chooses how often everything is
 measured (default 15). With --streams: the memory of N streams that are open at once. With --native: the criterion
-benchmarks of the engine.
+benchmarks of the engine. With --instructions: no time at all, but the instructions of the masker, counted in valgrind;
+fails where they are more than a tenth above what tests/bench/instructions.json says for this kind of processor, or not
+linear. --bless records them.
 ";
 
 const CI: &str = "\
@@ -94,8 +97,9 @@ no forbidden word; JSON and TOML files parse; the number of disabled corpus case
 ";
 
 const FUZZ: &str = "\
-cargo xtask fuzz [--seconds N]
+cargo xtask fuzz [--seconds N] [--seed S] [TARGET...]
 
-Builds the targets under fuzz/fuzz_targets with coverage and runs each for N seconds (default 60), starting
-from fuzz/corpus. A crash is kept in fuzz/crashes and fails the command.
+Builds the targets under fuzz/fuzz_targets with coverage and runs each (or those named) for N seconds (default 60),
+starting from fuzz/corpus. A crash is kept in fuzz/crashes and fails the command. With a seed a run is the same every
+time, as CI does it; without one it goes on from what earlier runs have found.
 ";

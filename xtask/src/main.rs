@@ -17,6 +17,7 @@ mod deny;
 mod envoy;
 mod fuzz;
 mod help;
+mod instructions;
 mod packages;
 mod process;
 mod rules;

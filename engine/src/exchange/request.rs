@@ -184,13 +184,14 @@ impl Exchange {
         }
         let coding = coding(headers).map_err(deny)?;
         let format = single(headers, b"content-type")
-            .and_then(|value| Format::of(value).ok())
-            .filter(|&format| plan.takes(format))
+            .and_then(|value| plan.format(value))
             .ok_or_else(|| deny(Reason::ContentType))?;
-        for name in DIGEST_HEADERS {
-            edits.remove(name);
+        if changes(format, coding) {
+            for name in DIGEST_HEADERS {
+                edits.remove(name);
+            }
+            edits.remove(b"content-length");
         }
-        edits.remove(b"content-length");
         Ok(mask(plan, format, coding, headers, true, edits))
     }
 
@@ -259,6 +260,11 @@ pub(super) fn coding(headers: &HeaderList) -> Result<Option<Coding>, Reason> {
         (Some(coding), None) => Ok(Some(coding)),
         _ => Err(Reason::ContentEncoding),
     }
+}
+
+/// May the body that leaves be another than the one that came?
+pub(super) fn changes(format: Format, coding: Option<Coding>) -> bool {
+    coding.is_some() || !matches!(format, Format::Opaque(_))
 }
 
 /// A leg that masks; the body goes on without its content coding.

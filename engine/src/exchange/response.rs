@@ -1,6 +1,6 @@
 //! The head of a response: is it the upstream's, over a good connection, of a kind that can be inspected.
 
-use super::request::{DIGEST_HEADERS, coding, mask, single, strip_own, values};
+use super::request::{DIGEST_HEADERS, changes, coding, mask, single, strip_own, values};
 use super::{Exchange, Leg, LocalReply, State, Step};
 use crate::decision::{Denial, Direction, Reason};
 use crate::format::Format;
@@ -102,15 +102,16 @@ impl Exchange {
                 }
                 let coding = coding(headers)?;
                 let format = single(headers, b"content-type")
-                    .and_then(|value| Format::of(value).ok())
-                    .filter(|&format| plan.takes(format))
+                    .and_then(|value| plan.format(value))
                     .ok_or(Reason::ContentType)?;
-                for name in DIGEST_HEADERS.into_iter().chain([
-                    b"content-length".as_slice(),
-                    b"etag",
-                    b"accept-ranges",
-                ]) {
-                    edits.remove(name);
+                if changes(format, coding) {
+                    for name in DIGEST_HEADERS.into_iter().chain([
+                        b"content-length".as_slice(),
+                        b"etag",
+                        b"accept-ranges",
+                    ]) {
+                        edits.remove(name);
+                    }
                 }
                 // Readers of a text see it as it comes. It waits for an end that trailers may hide only where the head announces
                 // some (RFC 9110, section 6.6.2).

@@ -196,3 +196,6 @@ fn detail(reason: Reason) -> &'static str {
         Reason::Host => "the exchange could not be carried out safely",
     }
 }
+
+#[cfg(test)]
+mod tests;

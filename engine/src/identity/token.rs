@@ -62,6 +62,11 @@ impl TokenVerifier {
         self.verify_unverified(UnverifiedToken::parse(token)?, now, verifier)
     }
 
+    /// The first moment at which claims that hold now no longer do.
+    pub(super) fn good_until(&self, claims: &Claims) -> Timestamp {
+        claims.expires.saturating_add_millis(self.leeway_ms)
+    }
+
     pub(super) fn verify_unverified(
         &self,
         token: UnverifiedToken<'_>,

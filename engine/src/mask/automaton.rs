@@ -54,6 +54,18 @@ pub struct Automaton {
     lazy: Option<LazyPrefix>,
 }
 
+/// How far one start ran: see [`Automaton::run`].
+#[derive(Clone, Copy)]
+pub(crate) struct Run {
+    pub(crate) state: u16,
+    /// Bytes taken.
+    pub(crate) taken: usize,
+    /// Bytes taken when the known state was reached for the last time; 0 if it was not.
+    pub(crate) again: usize,
+    /// The last of them led to death or to a report.
+    pub(crate) stopped: bool,
+}
+
 /// The part `C{1,max}` before a `trigger` that is not in `C`: read backwards when the trigger comes, so that a run of
 /// `C` needs no live start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -144,6 +156,26 @@ impl Automaton {
         let cell = usize::from(state) * usize::from(self.stride) + usize::from(class);
         // INVARIANT: states and classes were checked against the tables, so the cell is there.
         self.rows.get(cell).copied().unwrap_or(DEAD)
+    }
+
+    /// Takes bytes up to the first that leads to death or to a state that reports, other than `known`.
+    #[inline]
+    pub(crate) fn run(&self, from: u16, bytes: &[u8], known: u16) -> Run {
+        let (classes, rows, stride) = (&self.classes, self.rows.as_slice(), usize::from(self.stride));
+        let last_special = self.last_special();
+        let (mut state, mut again) = (from, 0);
+        for (place, &byte) in bytes.iter().enumerate() {
+            let class = classes.get(usize::from(byte)).copied().unwrap_or(0);
+            // INVARIANT: as in `next`.
+            state = rows.get(usize::from(state) * stride + usize::from(class)).copied().unwrap_or(DEAD);
+            if state <= last_special {
+                if state == DEAD || state != known {
+                    return Run { state, taken: place + 1, again, stopped: true };
+                }
+                again = place + 1;
+            }
+        }
+        Run { state, taken: bytes.len(), again, stopped: false }
     }
 
     /// The state after the end of the text.

@@ -7,7 +7,7 @@
 mod buckets;
 mod filter;
 
-pub(crate) use filter::Filter;
+pub(crate) use filter::{Cursor, Filter};
 
 use super::automaton::{Automaton, DEAD, Indecision, LazyPrefix};
 use super::validate::{self, holds};
@@ -40,8 +40,8 @@ pub struct DetectorSet {
     validators: Vec<Option<Validator>>,
     validated: DetectorBits,
     all: DetectorBits,
-    /// After a non-word byte, after a word byte.
-    heads: [Heads; 2],
+    /// What begins with a byte, a bit per automaton: after a non-word byte, after a word byte.
+    heads: [ByteTable<u64>; 2],
     /// Automata with a lazy prefix, by number; their place here is their place in a scan's run lengths.
     lazy: Vec<(u8, DetectorBits)>,
     filter: Filter,
@@ -83,15 +83,6 @@ pub(crate) struct Starts {
     first: [ByteTable<u16>; 2],
     /// Number of states of all automata before this one.
     offset: usize,
-}
-
-/// Where matches can begin, for one kind of previous byte.
-#[derive(Clone, Debug)]
-struct Heads {
-    /// Bit `a`: automaton `a` is alive after this byte.
-    automata: ByteTable<u64>,
-    /// [`Heads::STOP`] if any is alive; [`Heads::WORD`] if the byte is a word byte.
-    flags: ByteTable<u8>,
 }
 
 /// 256 values, one per byte.
@@ -137,7 +128,7 @@ impl DetectorSet {
                 Starts::new(automaton, offset)
             })
             .collect();
-        let heads = [Heads::new(&automata, false), Heads::new(&automata, true)];
+        let heads = [false, true].map(|after_word| heads(&automata, after_word));
         let filter = Filter::new(&automata);
         Ok(DetectorSet { automata, states, validators, validated, all, heads, lazy, filter })
     }
@@ -201,14 +192,14 @@ impl DetectorSet {
     /// What begins with `byte` (a bit per automaton); `after_word`: the previous byte is a word byte.
     #[inline(always)]
     pub(crate) fn heads(&self, after_word: bool, byte: u8) -> u64 {
-        self.side(after_word).automata.get(byte)
+        let [other, word] = &self.heads;
+        if after_word { word.get(byte) } else { other.get(byte) }
     }
 
-    /// Can anything begin with `byte`? And is it a word byte?
+    /// Can anything begin with `byte`?
     #[inline(always)]
-    pub(crate) fn flags(&self, after_word: bool, byte: u8) -> (bool, bool) {
-        let flags = self.side(after_word).flags.get(byte);
-        (flags & Heads::STOP != 0, flags & Heads::WORD != 0)
+    pub(crate) fn begins(&self, after_word: bool, byte: u8) -> bool {
+        self.heads(after_word, byte) != 0
     }
 
     /// Does the validator of `detector` accept these bytes?
@@ -218,12 +209,6 @@ impl DetectorSet {
             .copied()
             .flatten()
             .is_none_or(|validator| holds(validator, matched))
-    }
-
-    #[inline(always)]
-    fn side(&self, after_word: bool) -> &Heads {
-        let [other, word] = &self.heads;
-        if after_word { word } else { other }
     }
 }
 
@@ -283,24 +268,13 @@ impl Starts {
     }
 }
 
-impl Heads {
-    const STOP: u8 = 0x80;
-    const WORD: u8 = 1;
-
-    fn new(automata: &[Starts], after_word: bool) -> Heads {
-        let alive = |byte| {
-            let bits =
-                automata.iter().zip(0u32..).filter(|(starts, _)| starts.first(after_word, byte) != DEAD);
-            // INVARIANT: at most 64 automata.
-            bits.fold(0u64, |mask, (_, number)| mask | 1u64.checked_shl(number).unwrap_or(0))
-        };
-        let automata = ByteTable::new(alive);
-        let flags = ByteTable::new(|byte| {
-            let stop = if automata.get(byte) != 0 { Heads::STOP } else { 0 };
-            stop | u8::from(is_word(byte))
-        });
-        Heads { automata, flags }
-    }
+/// A bit per automaton that is alive after a byte.
+fn heads(automata: &[Starts], after_word: bool) -> ByteTable<u64> {
+    ByteTable::new(|byte| {
+        let alive = automata.iter().zip(0u32..).filter(|(starts, _)| starts.first(after_word, byte) != DEAD);
+        // INVARIANT: at most 64 automata.
+        alive.fold(0u64, |mask, (_, number)| mask | 1u64.checked_shl(number).unwrap_or(0))
+    })
 }
 
 impl<T: Copy + Default> ByteTable<T> {
@@ -391,14 +365,16 @@ impl DetectorBits {
 
     /// Members in ascending order.
     pub fn iter(&self) -> impl Iterator<Item = DetectorId> + use<> {
-        self.0.into_iter().zip((0u16..).step_by(64)).flat_map(|(word, base)| {
-            let mut rest = word;
-            std::iter::from_fn(move || {
-                let lowest = u16::try_from(rest.trailing_zeros()).ok().filter(|&bit| bit < 64)?;
-                rest &= rest - 1;
-                Some(DetectorId(base + lowest))
-            })
-        })
+        let mut rest = *self;
+        std::iter::from_fn(move || rest.pop())
+    }
+
+    /// Takes the lowest member out.
+    pub(crate) fn pop(&mut self) -> Option<DetectorId> {
+        let (word, base) = self.0.iter_mut().zip([0u16, 64, 128, 192]).find(|(word, _)| **word != 0)?;
+        let lowest = u16::try_from(word.trailing_zeros()).ok()?;
+        *word &= word.wrapping_sub(1);
+        Some(DetectorId(base + lowest))
     }
 
     #[inline]

@@ -4,10 +4,12 @@
 //! masked disappears as a whole, whatever it holds. Structure is written as it came.
 
 use super::MaskError;
+use super::attribute::OpenAttributes;
 use super::channel::Flow;
+use super::finding::UnseenKind;
 use super::keys::Keys;
 use super::nested::Nested;
-use super::plan::Actions;
+use super::plan::{Actions, FieldPlan};
 use super::scalar::HeldScalar;
 use super::text::{Location, Sink, TextUnit};
 use crate::format::json::{Block, NameId, Place, Plain, Scalar, ScalarPart, Visit};
@@ -28,6 +30,7 @@ pub(crate) struct Document {
     skip: Option<usize>,
     nested: Option<Box<Nested>>,
     signed: Vec<SignedState>,
+    attributes: OpenAttributes,
     /// Fragments and channel signatures met so far.
     fragments: usize,
     signatures: usize,
@@ -76,6 +79,8 @@ pub(crate) enum Text {
     /// Only the quotes are written.
     Emptied,
     Nested,
+    /// The key of the last attribute.
+    AttributeKey,
     /// A fragment of a channel, by its number.
     Fragment(usize),
     /// The signature of a pair, written as it is.
@@ -123,6 +128,7 @@ impl Document {
         self.dropped = false;
         self.skip = None;
         self.signed.clear();
+        self.attributes.clear();
         self.fragments = 0;
         self.signatures = 0;
         self.given = 0;
@@ -203,6 +209,12 @@ impl<'w> Writer<'w, '_> {
             self.document.changed = true;
             return self.note(before, actions);
         }
+        if actions.attribute_value
+            && let Some(field) = self.document.attributes.begin_value(place.frames.len())?
+        {
+            self.replace_attribute(&field, place);
+            return Ok(());
+        }
         if self.document.is_inner() || self.document.skip.is_some() {
             return Ok(());
         }
@@ -210,10 +222,29 @@ impl<'w> Writer<'w, '_> {
             self.raw(b"null");
             self.document.drop = Some(place.frames.len());
             self.document.changed = true;
-        } else if actions.skip {
+        } else if actions.skip || actions.leave {
             self.document.skip = Some(place.frames.len());
+            if actions.leave {
+                let location = self.location(place).describe(plan);
+                self.sink.findings.pass(UnseenKind::SignedReasoning, location);
+                // A frame like this one must be looked at again, to be counted.
+                self.document.changed = true;
+            }
         }
         Ok(())
+    }
+
+    /// Writes what stands for the value of an attribute.
+    fn replace_attribute(&mut self, field: &FieldPlan, place: Place<'_>) {
+        let quote = self.document.quote();
+        for piece in [b"{".as_slice(), quote, b"stringValue", quote, b":", quote] {
+            self.raw(piece);
+        }
+        self.sink.replace_field(field, self.location(place));
+        self.raw(quote);
+        self.raw(b"}");
+        self.document.drop = Some(place.frames.len());
+        self.document.changed = true;
     }
 
     /// A value ended.
@@ -260,6 +291,9 @@ impl<'w> Writer<'w, '_> {
 
     /// What becomes of the string that begins here, and is neither dropped nor skipped.
     fn choose(&mut self, place: Place<'_>, actions: &Actions) -> Result<Text, MaskError> {
+        if actions.attribute_key && self.document.attributes.has_member(place.frames.len()) {
+            return Ok(Text::AttributeKey);
+        }
         if self.document.is_inner() {
             return Ok(Text::Own);
         }
@@ -291,12 +325,16 @@ impl<'w> Writer<'w, '_> {
     fn write_text(&mut self, place: Place<'_>, raw: &[u8], text: &[u8]) -> Result<(), MaskError> {
         let at = self.location(place);
         let before = self.sink.replaced;
-        let Document { unit, keys, nested, string, signed, .. } = &mut *self.document;
+        let Document { unit, keys, nested, string, signed, attributes, .. } = &mut *self.document;
         match *string {
             Text::None | Text::Dropped | Text::Emptied => return Ok(()),
             Text::Through => self.sink.out.extend_from_slice(raw),
             Text::Key => return keys.write(self.sink, |sink| unit.cell(raw, text, sink, at)),
             Text::Own => unit.cell(raw, text, self.sink, at)?,
+            Text::AttributeKey => {
+                attributes.key(text, self.sink.plan);
+                unit.cell(raw, text, self.sink, at)?;
+            }
             Text::Nested => match nested {
                 Some(nested) => nested.cell(raw, text, self.sink, at)?,
                 None => return Err(MaskError::InvalidJson),
@@ -352,7 +390,12 @@ impl Visit for Writer<'_, '_> {
             return Ok(());
         }
         let plan = self.sink.plan;
-        if let (false, Some(actions)) = (self.document.is_inner(), plan.actions(place.state)) {
+        let actions = plan.actions(place.state);
+        // JSON in an attribute's text is not made of attributes.
+        if actions.is_some_and(|actions| actions.attribute) && !self.document.is_inner() {
+            self.document.attributes.enter(place.frames.len());
+        }
+        if let (false, Some(actions)) = (self.document.is_inner(), actions) {
             self.document.signed.resize(plan.signed(), SignedState::default());
             for &pair in &actions.signed_here {
                 if let Some(state) = self.document.signed.get_mut(pair) {
@@ -460,6 +503,11 @@ impl Visit for Writer<'_, '_> {
                 self.document.unit.block(&block, self.sink, at)?;
             }
             Text::Fragment(number) => self.flow.write_block(number, &block, self.sink)?,
+            Text::Nested => {
+                let at = self.location(place);
+                let nested = self.document.nested.as_mut().ok_or(MaskError::InvalidJson)?;
+                nested.block(&block, self.sink, at)?;
+            }
             _ => {
                 return block.pieces().try_for_each(|(raw, text)| {
                     if raw == text { self.text(place, text) } else { self.cell(place, raw, text) }
@@ -498,7 +546,8 @@ impl Visit for Writer<'_, '_> {
                 plain
             }
             Plain::Literal(text) => actions.is_none_or(|actions| {
-                actions.field.is_none() && !actions.once && (!actions.null || text == b"null")
+                let left = actions.field.is_none() && !actions.attribute_value && !actions.once;
+                left && (!actions.null || text == b"null")
             }),
         }
     }
@@ -521,6 +570,10 @@ impl Visit for Writer<'_, '_> {
                 return Ok(());
             }
             Text::Own => unit.finish(self.sink, at)?,
+            Text::AttributeKey => {
+                unit.finish(self.sink, at)?;
+                self.document.attributes.end_key(self.sink.plan)?;
+            }
             Text::Nested => {
                 if let Some(nested) = nested {
                     nested.finish(self.sink, at)?;

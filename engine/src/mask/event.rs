@@ -256,7 +256,8 @@ impl Frames for EventWriter {
         Ok(())
     }
 
-    fn write_own(&mut self, event: &[u8], document: &[u8], out: &mut Vec<u8>) -> Result<(), MaskError> {
+    fn write_own(&mut self, event: &[u8], document: &[u8], sink: &mut Sink<'_>) -> Result<(), MaskError> {
+        let out = &mut *sink.out;
         if !event.is_empty() {
             out.extend_from_slice(b"event: ");
             out.extend_from_slice(event);

@@ -172,9 +172,7 @@ impl Frames for FrameWriter {
     ) -> Result<(), MaskError> {
         let frame = Frame::read(frame)?;
         let start = begin(sink.out);
-        let headers = sink.out.len();
-        self.write_headers(&frame, sink)?;
-        let headers = sink.out.len() - headers;
+        let headers = self.write_headers(frame.headers, sink)?;
         match payload {
             Payload::None => sink.out.extend_from_slice(frame.payload),
             Payload::Json => self.write_payload(frame.payload, flow, sink)?,
@@ -183,21 +181,22 @@ impl Frames for FrameWriter {
         Ok(end(sink.out, start, headers)?)
     }
 
-    fn write_own(&mut self, event: &[u8], document: &[u8], out: &mut Vec<u8>) -> Result<(), MaskError> {
-        let Some(headers) = &self.carrying else {
+    fn write_own(&mut self, event: &[u8], document: &[u8], sink: &mut Sink<'_>) -> Result<(), MaskError> {
+        let Some(carrying) = self.carrying.take() else {
             let headers: [(&[u8], &[u8]); 3] = [
                 (b":event-type", event),
                 (b":content-type", b"application/json"),
                 (b":message-type", b"event"),
             ];
-            return write_frame(&headers, document, out);
+            return write_frame(&headers, document, sink.out);
         };
-        let start = begin(out);
-        out.extend_from_slice(headers);
-        out.extend_from_slice(b"{\"bytes\":\"");
-        wrapped::encode(document.trim_ascii_end(), out);
-        out.extend_from_slice(b"\"}");
-        Ok(end(out, start, headers.len())?)
+        let start = begin(sink.out);
+        let headers = self.write_headers(&carrying, sink)?;
+        self.carrying = Some(carrying);
+        sink.out.extend_from_slice(b"{\"bytes\":\"");
+        wrapped::encode(document.trim_ascii_end(), sink.out);
+        sink.out.extend_from_slice(b"\"}");
+        Ok(end(sink.out, start, headers)?)
     }
 }
 
@@ -231,10 +230,20 @@ impl FrameWriter {
         self.document.survey_part(inside, survey, plan)
     }
 
-    /// Writes the headers; texts among them are scanned.
-    fn write_headers(&mut self, frame: &Frame<'_>, sink: &mut Sink<'_>) -> Result<(), MaskError> {
-        let mut headers = Headers::new(frame.headers);
+    /// Writes the headers; texts among them are scanned. Returns how long they are now.
+    fn write_headers(&mut self, headers: &[u8], sink: &mut Sink<'_>) -> Result<usize, MaskError> {
+        let start = sink.out.len();
+        let mut headers = Headers::new(headers);
         while let Some(header) = headers.next()? {
+            let named = self.unit.probe(header.name, sink.plan)?;
+            if !named.is_empty() {
+                // As in the head of an exchange: nobody knows what else to call it.
+                sink.replaced = sink.replaced.saturating_add(1);
+                if !sink.quiet {
+                    sink.plan.record(&named, HEADER.root, sink.findings);
+                }
+                continue;
+            }
             sink.out.extend_from_slice(header.head);
             if !header.sized {
                 sink.out.extend_from_slice(header.value);
@@ -247,7 +256,7 @@ impl FrameWriter {
             })?;
             push_sized(value, sink.out)?;
         }
-        Ok(())
+        Ok(sink.out.len() - start)
     }
 
     fn write_payload(

@@ -3,6 +3,7 @@
 //! SECURITY: a finding never holds a byte of the message. Its location is made of names that the policy or a pack wrote;
 //! whatever the message calls its members is shown as `*`, every index as `[*]`.
 
+use crate::format::PassId;
 use crate::policy::id::{DetectorId, MaskId, TagId};
 
 /// What a finding was found by.
@@ -47,11 +48,32 @@ impl Finding {
     }
 }
 
+/// Something that passed without a look, because the policy says so.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unseen {
+    /// What it is.
+    pub kind: UnseenKind,
+    /// Where, as in a [`Finding`]; `body` for all of it.
+    pub location: String,
+    /// How often.
+    pub count: u64,
+}
+
+/// Why something was not looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum UnseenKind {
+    /// `limits.unknownContent` names its type.
+    Content(PassId),
+    /// Reasoning that may be signed, and the route says `thinking: leave`.
+    SignedReasoning,
+}
+
 /// All findings of one direction of an exchange. Holds at most [`Findings::MAX_PLACES`] entries, then only counts.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Findings {
     list: Vec<Finding>,
     overflow: u64,
+    unseen: Vec<Unseen>,
 }
 
 impl Findings {
@@ -79,6 +101,22 @@ impl Findings {
     #[must_use]
     pub fn total(&self) -> u64 {
         self.list.iter().fold(self.overflow, |total, finding| total.saturating_add(finding.count))
+    }
+
+    /// What passed without a look. Beyond [`Findings::MAX_PLACES`] places the last entry counts for all others.
+    pub fn unseen(&self) -> impl Iterator<Item = &Unseen> {
+        self.unseen.iter()
+    }
+
+    /// Counts something that passed without a look.
+    pub(crate) fn pass(&mut self, kind: UnseenKind, location: String) {
+        let full = self.unseen.len() >= Self::MAX_PLACES;
+        let same = self.unseen.iter().position(|known| known.kind == kind && known.location == location);
+        let place = same.or_else(|| if full { self.unseen.len().checked_sub(1) } else { None });
+        match place.and_then(|place| self.unseen.get_mut(place)) {
+            Some(known) => known.count = known.count.saturating_add(1),
+            None => self.unseen.push(Unseen { kind, location, count: 1 }),
+        }
     }
 
     /// Counts one finding. `location` is written out only if the entry is new.

@@ -226,6 +226,9 @@ impl Name {
     /// From the place so far to its member or, by a number or nothing in brackets, to its elements.
     fn step(&mut self, plan: &MaskPlan) {
         let paths = plan.paths();
+        if self.frames.is_empty() {
+            self.state = plan.form();
+        }
         if self.bracket && self.segment.iter().all(u8::is_ascii_digit) {
             self.state = paths.element(self.state);
             self.frames.push(Frame::element());

@@ -10,6 +10,7 @@ use super::finding::Findings;
 use super::form::FormBody;
 use super::lines::ObjectStream;
 use super::multipart::MultipartBody;
+use super::opaque::OpaqueBody;
 use super::plain::{Sniffed, TextBody};
 use super::plan::MaskPlan;
 use super::protobuf::{GrpcStream, ProtobufBody};
@@ -59,5 +60,6 @@ pub(super) fn framer(format: Format, plan: &MaskPlan) -> Box<dyn Framer> {
         Format::Protobuf => Box::new(ProtobufBody::new(plan)),
         Format::Grpc => Box::new(GrpcStream::new(plan)),
         Format::EventStream => Box::new(EventFrames::new(plan)),
+        Format::Opaque(pass) => Box::new(OpaqueBody::new(pass)),
     }
 }

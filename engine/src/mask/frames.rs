@@ -46,7 +46,7 @@ pub(crate) trait Frames {
     ) -> Result<(), MaskError>;
 
     /// Writes a frame of our own around a document; `event` is its name, where frames have names.
-    fn write_own(&mut self, event: &[u8], document: &[u8], out: &mut Vec<u8>) -> Result<(), MaskError>;
+    fn write_own(&mut self, event: &[u8], document: &[u8], sink: &mut Sink<'_>) -> Result<(), MaskError>;
 }
 
 /// What the payload of a frame is.
@@ -182,7 +182,9 @@ impl Instances {
                 return Err(MaskError::NoCarrier);
             }
             let document = template.document(&tail, instance.keys.values());
-            return frames.write_own(template.event(), &document, run.out);
+            let mut sink = Sink::new(run.plan, run.out, run.findings, room);
+            sink.quiet = true;
+            return frames.write_own(template.event(), &document, &mut sink);
         }
         let carrier = std::mem::take(&mut instance.carrier);
         if carrier.is_empty() {

@@ -308,9 +308,9 @@ impl Frames for ObjectWriter {
         Ok(())
     }
 
-    fn write_own(&mut self, _event: &[u8], document: &[u8], out: &mut Vec<u8>) -> Result<(), MaskError> {
+    fn write_own(&mut self, _event: &[u8], document: &[u8], sink: &mut Sink<'_>) -> Result<(), MaskError> {
         for part in [self.before, document, self.after] {
-            out.extend_from_slice(part);
+            sink.out.extend_from_slice(part);
         }
         Ok(())
     }

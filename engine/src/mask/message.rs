@@ -10,7 +10,7 @@
 use super::MaskError;
 use super::document::Layer;
 use super::nested::Nested;
-use super::plan::{Kind, MAX_ID, MaskPlan, MessageId};
+use super::plan::{FieldPlan, Kind, MAX_ID, MaskPlan, MessageId};
 use super::text::{Location, Sink, TextUnit};
 use crate::format::Malformed;
 use crate::format::json::Frame;
@@ -75,13 +75,16 @@ impl MessageWriter {
     ) -> Result<(), MaskError> {
         let mut fields = Fields::new(message);
         let mut groups = Groups::default();
+        let masked = self.attribute(message, id, state, sink)?;
         while let Some(field) = fields.next()? {
             if groups.pass(&field, depth)? {
                 write_raw(&field, sink);
                 continue;
             }
             let known = sink.plan.schema().and_then(|schema| schema.field(id, field.number));
-            let known = known.filter(|_| groups.is_empty());
+            // SECURITY: only many numbers may be packed; readers keep any other that has a length as an unknown field.
+            let odd = |kind| kind == Kind::Number && field.wire == Wire::Sized;
+            let known = known.filter(|known| groups.is_empty() && (known.repeated || !odd(known.kind)));
             let level = self.frames.len();
             let mut at = sink.plan.paths().member(state, known.map_or(NameId::OTHER, |known| known.name));
             self.frames.push(Frame::member(known.map_or(NameId::OTHER, |known| known.name)));
@@ -89,7 +92,11 @@ impl MessageWriter {
                 at = sink.plan.paths().element(at);
                 self.frames.push(Frame::element());
             }
-            self.field(&field, known.map(|known| known.kind), at, depth, sink)?;
+            let value = sink.plan.actions(at).is_some_and(|actions| actions.attribute_value);
+            match &masked {
+                Some(masked) if value => self.attribute_value(&field, masked, sink)?,
+                _ => self.field(&field, known.map(|known| known.kind), at, depth, sink)?,
+            }
             self.frames.truncate(level);
         }
         groups.end()
@@ -144,6 +151,53 @@ impl MessageWriter {
             }
         }
         Ok(())
+    }
+
+    /// What masks the value of the attribute that a message is, if it is one: the message is there as a whole.
+    fn attribute(
+        &self,
+        message: &[u8],
+        id: MessageId,
+        state: StateId,
+        sink: &Sink<'_>,
+    ) -> Result<Option<FieldPlan>, MaskError> {
+        let plan = sink.plan;
+        let mut masked = None;
+        if plan.actions(state).is_some_and(|actions| actions.attribute) {
+            let mut fields = Fields::new(message);
+            while let Some(field) = fields.next()? {
+                let name =
+                    plan.schema().and_then(|schema| schema.field(id, field.number)).map(|known| known.name);
+                let at = plan.paths().member(state, name.unwrap_or(NameId::OTHER));
+                if plan.actions(at).is_some_and(|actions| actions.attribute_key) {
+                    // SECURITY: of two keys any may count.
+                    masked = plan.attribute(field.body).or(masked);
+                }
+            }
+        }
+        Ok(masked)
+    }
+
+    /// Writes `{"stringValue": …}` in the place of a value.
+    fn attribute_value(
+        &mut self,
+        field: &Field<'_>,
+        masked: &FieldPlan,
+        sink: &mut Sink<'_>,
+    ) -> Result<(), MaskError> {
+        /// The tag of `AnyValue.string_value`.
+        const STRING_VALUE: u8 = 0x0A;
+        let at = Location { root: self.root, outer: &self.frames, inner: &[] };
+        if field.wire != Wire::Sized {
+            sink.drop_field(masked, at);
+            return Ok(());
+        }
+        sized(field, sink, |sink| {
+            sink.out.push(STRING_VALUE);
+            push_varint(masked.placeholder.len(), sink.out);
+            sink.replace_field(masked, at);
+            Ok(())
+        })
     }
 
     fn text(

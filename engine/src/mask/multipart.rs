@@ -4,19 +4,22 @@
 //! file names and all other lines of a part's head are scanned. Names lead to fields as they do in forms. Boundaries stay as
 //! they are: what is written into a part can never make one.
 //!
-//! Parts of any other type, with a transfer encoding, or that are multipart themselves are refused, and so is text before the
-//! first and behind the last delimiter, which readers skip.
+//! Parts of any other type or with a transfer encoding pass where the policy names their type, and are refused otherwise.
+//! Parts that are multipart themselves are refused, and so is text before the first and behind the last delimiter, which
+//! readers skip.
 
 use super::MaskError;
 use super::document::Layer;
+use super::finding::UnseenKind;
 use super::form::Name;
 use super::framer::{Framer, Run, framer};
 use super::head::mask;
 use super::nested::Nested;
+use super::opaque::Label;
 use super::plan::MaskPlan;
 use super::text::{Location, Sink, TextUnit};
 use crate::format::multipart::{Boundary, PartHead, find, parameters, undecided};
-use crate::format::{Format, FormatError};
+use crate::format::{Format, FormatError, PassId};
 use memchr::memchr;
 
 /// A multipart body.
@@ -52,6 +55,8 @@ enum Phase {
 enum Part {
     Text(Box<Nested>),
     Other(Box<dyn Framer>),
+    /// Passes without a look, by this name of the policy.
+    Opaque(PassId, Label),
     /// Something else stands in its place.
     Dropped,
 }
@@ -148,23 +153,20 @@ impl MultipartBody {
         self.disposition(single(b"content-disposition")?, plan)?;
         let encoding = single(b"content-transfer-encoding")?.unwrap_or(b"binary");
         let plain = [b"7bit".as_slice(), b"8bit", b"binary"];
-        if !plain.iter().any(|known| encoding.eq_ignore_ascii_case(known))
-            || single(b"content-encoding")?.is_some()
-        {
-            return Err(MaskError::Part);
-        }
-        let format = match single(b"content-type")? {
-            None => Ok(Format::Text),
-            Some(value) => Format::of(value),
-        };
-        let part = match format {
+        let encoded = !plain.iter().any(|known| encoding.eq_ignore_ascii_case(known))
+            || single(b"content-encoding")?.is_some();
+        let content_type = single(b"content-type")?.unwrap_or(b"text/plain");
+        let passing = || plan.passing(content_type).ok_or(MaskError::Part);
+        let part = match Format::of(content_type) {
+            Err(FormatError::Malformed) => return Err(MaskError::Multipart),
+            Err(FormatError::UnknownType) => Part::Opaque(passing()?, Label::default()),
+            _ if encoded => Part::Opaque(passing()?, Label::default()),
             Ok(Format::Text) => {
                 let mut text = Box::new(Nested::new(Layer::Plain, plan.json_depth()));
                 text.start(self.name.state());
                 Part::Text(text)
             }
             Ok(format @ (Format::Json | Format::Form)) => Part::Other(framer(format, plan)),
-            Err(FormatError::Malformed) => return Err(MaskError::Multipart),
             _ => return Err(MaskError::Part),
         };
         let mut unit = TextUnit::default();
@@ -185,6 +187,9 @@ impl MultipartBody {
             let mut sink = Sink::new(plan, run.out, run.findings, plan.state_limit());
             sink.replace_field(field, self.name.location("part"));
             self.part = Part::Dropped;
+        }
+        if let Part::Opaque(pass, _) = self.part {
+            run.findings.pass(UnseenKind::Content(pass), self.name.location("part").describe(plan));
         }
         Ok(())
     }
@@ -235,6 +240,7 @@ impl MultipartBody {
         let done = match &mut self.part {
             Part::Dropped => Ok(()),
             Part::Other(framer) => framer.write(text, run),
+            Part::Opaque(_, label) => label.check(text, run.out),
             Part::Text(nested) => {
                 let end = memchr(0, text).unwrap_or(text.len());
                 let mut sink = Sink::new(run.plan, run.out, run.findings, run.plan.state_limit());
@@ -254,7 +260,7 @@ impl MultipartBody {
         let start = run.out.len();
         let at = self.name.location("part");
         match &mut self.part {
-            Part::Dropped => {}
+            Part::Dropped | Part::Opaque(..) => {}
             Part::Other(framer) => framer.end(run)?,
             Part::Text(nested) => {
                 nested.finish(&mut Sink::new(run.plan, run.out, run.findings, run.plan.state_limit()), at)?;
@@ -307,7 +313,7 @@ impl Framer for MultipartBody {
         let part = match &self.part {
             Part::Text(nested) => nested.held(),
             Part::Other(framer) => framer.held(),
-            Part::Dropped => 0,
+            Part::Dropped | Part::Opaque(..) => 0,
         };
         self.raw.len() + self.written.len() + self.name.held() + part
     }

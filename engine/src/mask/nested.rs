@@ -8,7 +8,7 @@ use super::MaskError;
 use super::channel::Flow;
 use super::document::{Document, Layer, Text, Writer};
 use super::text::{Location, Sink, TextUnit};
-use crate::format::json::{Follow, Stop, Walker, is_blank};
+use crate::format::json::{Block, Follow, Stop, Walker, is_blank};
 use crate::format::paths::StateId;
 
 /// A document inside a string.
@@ -95,6 +95,29 @@ impl Nested {
             Phase::Text => self.document.unit.cell(raw, text, sink, base),
             _ => Ok(()),
         }
+    }
+
+    /// Characters of the outer string, each written in its own way.
+    pub(crate) fn block(
+        &mut self,
+        block: &Block<'_>,
+        sink: &mut Sink<'_>,
+        base: Location<'_>,
+    ) -> Result<(), MaskError> {
+        let first = block.text.iter().find(|byte| !is_blank(**byte));
+        match (self.phase, first) {
+            // Blanks are text until a document opens.
+            (Phase::Blank, None) => return self.document.unit.block(block, sink, base),
+            (Phase::Blank, Some(b'{' | b'[')) => {}
+            (Phase::Blank, Some(_)) => self.phase = Phase::Text,
+            _ => {}
+        }
+        if self.phase == Phase::Text {
+            return self.document.unit.block(block, sink, base);
+        }
+        block.pieces().try_for_each(|(raw, text)| {
+            if raw == text { self.literal(text, sink, base) } else { self.cell(raw, text, sink, base) }
+        })
     }
 
     /// The end of the string: writes all that is left.

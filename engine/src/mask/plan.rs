@@ -1,10 +1,14 @@
 //! What to do where: the masks of a policy and the data of a content, compiled for one place of an exchange.
 
+mod attributes;
 mod channels;
+mod content;
+mod place;
 mod replace;
 mod schema;
 
 pub(crate) use channels::{ChannelId, ChannelPlan, CloserPlan, KeyUse, MAX_ARRAYS, MAX_KEYS};
+pub use place::Place;
 pub(crate) use replace::Replacements;
 pub(crate) use schema::{Kind, MAX_ID, MessageId, SchemaPlan};
 
@@ -12,12 +16,14 @@ use super::detector::{DetectorBits, DetectorSet};
 use super::finding::{Findings, What};
 use super::text::TextUnit;
 use crate::decision::Direction;
-use crate::format::Format;
 use crate::format::paths::{NameId, Paths, StateId};
-use crate::policy::id::MaskId;
-use crate::policy::model::{Content, Detector, Field, Limits, Mask, Tag, Thinking};
+use crate::format::{Format, FormatError, PassId, covering};
+use crate::policy::id::{MaskId, TagId};
+use crate::policy::model::{Content, Detector, Field, Limits, Mask, Tag, Thinking, UnknownContent};
 use crate::policy::path::PathStep;
+use attributes::Attributes;
 use channels::Channels;
+use content::{FORM, add_attributes, add_below, add_content, add_elements, left};
 use std::sync::Arc;
 
 /// A compiled union of masks. Made once, shared by every body that has the same masks, content and direction.
@@ -36,69 +42,20 @@ pub struct MaskPlan {
     signed: usize,
     channels: Channels,
     schema: Option<SchemaPlan>,
+    attributes: Attributes,
+    /// Where the names of forms begin.
+    form: StateId,
     thinking: Thinking,
     state_limit: usize,
     message_limit: usize,
     json_depth: usize,
     inflate_ratio: u32,
+    /// Media types that pass without a look.
+    passing: Vec<String>,
     done: Vec<Vec<u8>>,
     error_event: Vec<u8>,
     lines: bool,
     idle: bool,
-}
-
-/// A part of an exchange that masks look at.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Place {
-    /// The body of a request.
-    RequestBody,
-    /// The body of a response.
-    ResponseBody,
-    /// The path of a request.
-    Path,
-    /// The query of a request.
-    Query,
-    /// The headers of requests and responses.
-    Headers,
-}
-
-impl From<Direction> for Place {
-    /// The body of this direction.
-    fn from(direction: Direction) -> Place {
-        match direction {
-            Direction::Request => Place::RequestBody,
-            Direction::Response => Place::ResponseBody,
-        }
-    }
-}
-
-impl Place {
-    /// Every place.
-    pub(crate) const ALL: [Place; 5] =
-        [Place::RequestBody, Place::ResponseBody, Place::Path, Place::Query, Place::Headers];
-
-    fn is_scanned(self, mask: &Mask) -> bool {
-        match self {
-            Place::RequestBody => mask.request_body,
-            Place::ResponseBody => mask.response_body,
-            Place::Path => mask.head.path,
-            Place::Query => mask.head.query,
-            Place::Headers => mask.head.headers,
-        }
-    }
-
-    fn fields(self, mask: &Mask) -> &[Field] {
-        match self {
-            Place::RequestBody | Place::ResponseBody => &mask.fields,
-            Place::Path => &[],
-            Place::Query => &mask.head.query_fields,
-            Place::Headers => &mask.head.header_fields,
-        }
-    }
-
-    pub(crate) fn is_body(self) -> bool {
-        matches!(self, Place::RequestBody | Place::ResponseBody)
-    }
 }
 
 /// Why masks cannot be carried out.
@@ -136,6 +93,12 @@ pub enum InvalidPlan {
 pub(crate) struct Actions {
     /// The whole value is masked.
     pub(crate) field: Option<FieldPlan>,
+    /// The value passes without a look, and the audit says so.
+    pub(crate) leave: bool,
+    /// The object is an attribute, and these are its members.
+    pub(crate) attribute: bool,
+    pub(crate) attribute_key: bool,
+    pub(crate) attribute_value: bool,
     /// The value becomes `null`.
     pub(crate) null: bool,
     /// The value becomes `null` in a copy.
@@ -167,7 +130,7 @@ pub(crate) struct Actions {
 }
 
 /// A value that is masked whatever it holds.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct FieldPlan {
     pub(crate) placeholder: Vec<u8>,
     findings: Vec<(MaskId, What)>,
@@ -177,6 +140,10 @@ pub(crate) struct FieldPlan {
 #[derive(Clone, Copy, Debug)]
 enum Marker<'p> {
     Field(MaskId, &'p Field),
+    Leave,
+    Attribute,
+    AttributeKey,
+    AttributeValue,
     Null,
     Once,
     Skip,
@@ -223,6 +190,8 @@ impl MaskPlan {
             let fields = place.fields(mask).iter();
             patterns.extend(fields.map(|field| (field.at.steps().to_vec(), Marker::Field(*id, field))));
         }
+        let left = content.filter(|_| thinking == Thinking::Leave).map(left);
+        let content = left.as_ref().map(|(content, _)| content).or(content);
         let channels = match content {
             Some(content) => {
                 add_content(content, &mut patterns)?;
@@ -230,8 +199,24 @@ impl MaskPlan {
             }
             None => Channels::default(),
         };
+        for path in left.iter().flat_map(|(_, texts)| texts) {
+            patterns.push((path.steps().to_vec(), Marker::Leave));
+        }
         if !channels.is_empty() {
             add_elements(&mut patterns);
+        }
+        let attributes = Attributes::new(masks.iter().filter(|_| place.is_body()));
+        if let (false, Some(content)) = (attributes.is_empty(), content) {
+            add_attributes(content, &mut patterns);
+        }
+        let has_forms = place.is_body() && masks.iter().any(|(_, mask)| !mask.form_fields.is_empty());
+        if has_forms {
+            add_below(&PathStep::Key(FORM.to_owned()), &mut patterns);
+            for (id, mask) in masks {
+                let steps = |field: &Field| [&[PathStep::Key(FORM.to_owned())], field.at.steps()].concat();
+                patterns
+                    .extend(mask.form_fields.iter().map(|field| (steps(field), Marker::Field(*id, field))));
+            }
         }
         let steps: Vec<&[PathStep]> = patterns.iter().map(|(steps, _)| steps.as_slice()).collect();
         let schema = content.and_then(|content| content.protobuf.as_ref());
@@ -248,8 +233,9 @@ impl MaskPlan {
             .ends()
             .map(|ends| Actions::new(&markers(ends), &replacements))
             .collect::<Result<Vec<_>, _>>()?;
+        let form = paths.member(StateId::ROOT, paths.name(FORM.as_bytes()));
         let mut plan = MaskPlan {
-            idle: active.is_empty() && masks.iter().all(|(_, mask)| place.fields(mask).is_empty()),
+            idle: active.is_empty() && !masks.iter().any(|(_, mask)| place.masks_fields(mask)),
             set,
             active,
             masks: scanning,
@@ -260,11 +246,17 @@ impl MaskPlan {
             signed: content.map_or(0, |content| content.signed.len()),
             channels,
             schema,
+            attributes,
+            form: if has_forms { form } else { StateId::ROOT },
             thinking,
             state_limit: usize::try_from(limits.state).unwrap_or(usize::MAX),
             message_limit: usize::try_from(limits.message).unwrap_or(usize::MAX),
             json_depth: usize::from(limits.json_depth),
             inflate_ratio: limits.inflate_ratio,
+            passing: match &limits.unknown_content {
+                UnknownContent::Refuse => Vec::new(),
+                UnknownContent::Pass(names) => names.clone(),
+            },
             done: content.map_or_else(Vec::new, |content| {
                 content.done.iter().map(|payload| payload.clone().into_bytes()).collect()
             }),
@@ -296,7 +288,23 @@ impl MaskPlan {
             Format::Form | Format::Multipart { .. } => self.channels.is_empty(),
             Format::Protobuf | Format::Grpc => self.schema.is_some(),
             Format::Text => self.channels.is_empty() && !self.active.is_empty(),
+            Format::Opaque(_) => self.channels.is_empty(),
         }
+    }
+
+    /// The format of a body of this type; none if it is refused.
+    #[must_use]
+    pub fn format(&self, content_type: &[u8]) -> Option<Format> {
+        let format = match Format::of(content_type) {
+            Err(FormatError::UnknownType) => Format::Opaque(self.passing(content_type)?),
+            other => other.ok()?,
+        };
+        self.takes(format).then_some(format)
+    }
+
+    /// The name by which content of this type passes without a look.
+    pub(crate) fn passing(&self, content_type: &[u8]) -> Option<PassId> {
+        covering(content_type, &self.passing)
     }
 
     pub(crate) fn schema(&self) -> Option<&SchemaPlan> {
@@ -333,8 +341,25 @@ impl MaskPlan {
     pub(crate) fn refuses_signed(&self) -> bool {
         match self.thinking {
             Thinking::Refuse => true,
-            Thinking::MaskAndDropSignature => false,
+            Thinking::MaskAndDropSignature | Thinking::Leave => false,
         }
+    }
+
+    /// What masks an attribute with this key, wholly or not at all.
+    pub(crate) fn attribute(&self, key: &[u8]) -> Option<FieldPlan> {
+        let fields = self.attributes.matching(key);
+        // The tags were looked up when the plan was made.
+        FieldPlan::new(fields, &self.replacements).ok().flatten()
+    }
+
+    /// Longest beginning of an attribute's key that decides.
+    pub(crate) fn longest_attribute(&self) -> usize {
+        self.attributes.longest()
+    }
+
+    /// Where the names of forms begin.
+    pub(crate) fn form(&self) -> StateId {
+        self.form
     }
 
     pub(crate) fn channels(&self) -> &Channels {
@@ -427,56 +452,23 @@ impl Actions {
 }
 
 impl FieldPlan {
+    /// What becomes of a value for which these masks have these tags; none if there are none.
+    fn new(
+        mut fields: Vec<(MaskId, TagId)>,
+        replacements: &Replacements,
+    ) -> Result<Option<FieldPlan>, InvalidPlan> {
+        fields.sort_unstable();
+        fields.dedup();
+        let placeholder = replacements.strictest_tag(fields.iter().map(|&(_, tag)| tag))?;
+        let findings = || fields.iter().map(|&(mask, tag)| (mask, What::Field(tag))).collect();
+        Ok(placeholder.map(|placeholder| FieldPlan { placeholder, findings: findings() }))
+    }
+
     pub(crate) fn record(&self, location: &str, findings: &mut Findings) {
         for &(mask, what) in &self.findings {
             findings.record(mask, what, location);
         }
     }
-}
-
-/// A delta stream may be an array: what holds for a document holds for its elements.
-fn add_elements(patterns: &mut Vec<(Vec<PathStep>, Marker<'_>)>) {
-    let anywhere = |steps: &[PathStep]| steps.first() == Some(&PathStep::Descend);
-    let elements = patterns.iter().filter(|(steps, _)| !anywhere(steps)).map(|(steps, marker)| {
-        let steps = std::iter::once(PathStep::AnyElement).chain(steps.iter().cloned());
-        (steps.collect(), *marker)
-    });
-    let elements: Vec<_> = elements.collect();
-    patterns.extend(elements);
-}
-
-/// Adds everything of a content but its channels.
-fn add_content<'p>(
-    content: &Content,
-    patterns: &mut Vec<(Vec<PathStep>, Marker<'p>)>,
-) -> Result<(), InvalidPlan> {
-    let plain = [
-        (&content.skip, Marker::Skip),
-        (&content.null, Marker::Null),
-        (&content.nested, Marker::Nested),
-        (&content.once, Marker::Once),
-    ];
-    for (paths, marker) in plain {
-        patterns.extend(paths.iter().map(|path| (path.steps().to_vec(), marker)));
-    }
-    for (pair, signed) in content.signed.iter().enumerate() {
-        let (text, signature) = (signed.text.steps(), signed.signature.steps());
-        let common = text.iter().zip(signature).take_while(|(a, b)| a == b).count();
-        let followable = |step: &PathStep| matches!(step, PathStep::Key(_) | PathStep::AnyElement);
-        let names = |rest: Option<&[PathStep]>| {
-            rest.is_some_and(|rest| {
-                !rest.is_empty() && rest.iter().all(|step| matches!(step, PathStep::Key(_)))
-            })
-        };
-        // Below the common object only names may follow: a list would have many texts for one signature.
-        if !text.iter().all(followable) || !names(text.get(common..)) || !names(signature.get(common..)) {
-            return Err(InvalidPlan::Signature);
-        }
-        patterns.push((text.to_vec(), Marker::SignedText(pair)));
-        patterns.push((signature.to_vec(), Marker::Signature(pair)));
-        patterns.push((text.get(..common).unwrap_or_default().to_vec(), Marker::SignedHere(pair)));
-    }
-    Ok(())
 }
 
 impl Actions {
@@ -486,6 +478,10 @@ impl Actions {
         for marker in markers {
             match *marker {
                 Marker::Field(mask, field) => fields.push((mask, field.tag)),
+                Marker::Leave => actions.leave = true,
+                Marker::Attribute => actions.attribute = true,
+                Marker::AttributeKey => actions.attribute_key = true,
+                Marker::AttributeValue => actions.attribute_value = true,
                 Marker::Null => actions.null = true,
                 Marker::Once => actions.once = true,
                 Marker::Skip => actions.skip = true,
@@ -504,17 +500,7 @@ impl Actions {
                 Marker::When(channel) => actions.whens.push(channel),
             }
         }
-        let tags = fields.iter().map(|&(_, tag)| tag);
-        actions.field = match replacements.strictest_tag(tags)? {
-            Some(placeholder) => {
-                let mut findings: Vec<_> =
-                    fields.iter().map(|&(mask, tag)| (mask, What::Field(tag))).collect();
-                findings.sort_unstable();
-                findings.dedup();
-                Some(FieldPlan { placeholder, findings })
-            }
-            None => None,
-        };
+        actions.field = FieldPlan::new(fields, replacements)?;
         let reads =
             |marker: &Marker<'_>| matches!(marker, Marker::Key(_) | Marker::Closer(_) | Marker::When(_));
         actions.writes = markers.iter().any(|marker| !reads(marker) && !matches!(marker, Marker::Skip));

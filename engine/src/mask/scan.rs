@@ -19,8 +19,8 @@
 //! younger is dropped; not so if a validator still has a say, since it may accept the younger match only (such starts
 //! are few because validated matches are short). A span is final when no live start is older than its end.
 
-use super::automaton::{DEAD, LazyPrefix};
-use super::detector::{DetectorBits, DetectorSet, MAX_LAZY, MAX_VALIDATED, is_word};
+use super::automaton::{Automaton, DEAD, LazyPrefix, Run};
+use super::detector::{Cursor, DetectorBits, DetectorSet, MAX_LAZY, MAX_VALIDATED, is_word};
 use std::collections::VecDeque;
 use std::fmt;
 
@@ -183,7 +183,9 @@ impl Scan {
         self.decided = decided;
     }
 
-    /// Records a match. Ends never decrease from call to call.
+    /// Records a match.
+    // INVARIANT: it ends after the begin of every recorded span. Starts are followed in stretches of the text, in each of them
+    // the oldest first: spans of earlier stretches ended before, and those of this one began with an older start.
     fn record(&mut self, start: u64, end: u64, detectors: DetectorBits) {
         let mut span = Span { start, end, detectors };
         while let Some(last) = self.spans.back_mut().filter(|last| last.end > span.start) {

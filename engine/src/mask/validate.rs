@@ -21,16 +21,22 @@ pub fn holds(validator: Validator, matched: &[u8]) -> bool {
 /// ISO/IEC 7812-1 annex B: from the right, every second digit counts double; the sum of all digits is a multiple of ten.
 /// 12 to 19 digits; other bytes are separators.
 fn luhn(matched: &[u8]) -> bool {
-    let mut count = 0u32;
-    // From the left it is not known yet which digits count double: both sums are kept, and swapped at every digit.
-    let (mut last_single, mut last_double) = (0u32, 0u32);
-    for digit in matched.iter().filter(|byte| byte.is_ascii_digit()).map(|byte| u32::from(byte - b'0')) {
-        let doubled = if digit < 5 { 2 * digit } else { 2 * digit - 9 };
-        (last_single, last_double) = (last_double + digit, last_single + doubled);
-        count += 1;
+    // From the left it is not known yet which digits count double: both sums are kept, one in each half, and swapped at
+    // every digit. A sum of at most 128 digits fits.
+    let (mut count, mut sums) = (0u32, 0u32);
+    for byte in matched {
+        let digit = byte.wrapping_sub(b'0');
+        if let Some(&both) = DIGITS.get(usize::from(digit)) {
+            sums = sums.rotate_left(16).wrapping_add(both);
+            count += 1;
+        }
     }
-    (12..=19).contains(&count) && last_single.is_multiple_of(10)
+    (12..=19).contains(&count) && (sums & 0xFFFF).is_multiple_of(10)
 }
+
+/// What each digit adds: itself to the lower half, its double (less nine if that has two digits) to the upper.
+const DIGITS: [u32; 10] =
+    [0, 0x2_0001, 0x4_0002, 0x6_0003, 0x8_0004, 0x1_0005, 0x3_0006, 0x5_0007, 0x7_0008, 0x9_0009];
 
 /// Nine digits, other bytes are separators. The SSA never assigns area 000, 666 or 900 to 999, group 00, serial 0000
 /// (20 CFR 422.103; SSA, "Social Security Number Randomization").

@@ -73,12 +73,18 @@ pub enum DecodeError {
     Automaton(u16),
 }
 
+/// Do these bytes begin like an artifact?
+#[must_use]
+pub fn is_artifact(bytes: &[u8]) -> bool {
+    bytes.starts_with(&MAGIC)
+}
+
 /// Reads an artifact: the model with its automata, and the digest in lower-case hex.
 ///
 /// # Errors
 /// Anything that is not exactly what the compiler wrote.
 pub fn decode(bytes: &[u8]) -> Result<(Model, String), DecodeError> {
-    if !bytes.starts_with(&MAGIC) {
+    if !is_artifact(bytes) {
         return Err(DecodeError::Foreign);
     }
     let major = u16_at(bytes, 8).ok_or(DecodeError::Length)?;

@@ -186,7 +186,7 @@ pub enum RoutePath {
     Below(String),
 }
 
-/// What happens to a signed reasoning block when a finding occurs in it.
+/// What happens to reasoning that may be signed when a finding occurs in it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Thinking {
@@ -195,10 +195,12 @@ pub enum Thinking {
     Refuse,
     /// Mask the text and empty its signature.
     MaskAndDropSignature,
+    /// Pass text and signature without a look, and say so in the audit.
+    Leave,
 }
 
 /// A mask: what to look for, where.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Mask {
     /// Name in the policy; findings carry it.
@@ -211,6 +213,12 @@ pub struct Mask {
     pub response_body: bool,
     /// Values that are masked whatever they hold, in both directions.
     pub fields: Vec<Field>,
+    /// The same for fields of forms and parts only: `$.user.mail` is the field `user[mail]`.
+    #[serde(default)]
+    pub form_fields: Vec<Field>,
+    /// The same for attributes that the content keeps in lists of keys and values.
+    #[serde(default)]
+    pub attributes: Vec<Attribute>,
     /// What is looked for outside of bodies.
     pub head: HeadMask,
 }
@@ -239,6 +247,16 @@ pub struct Field {
     pub tag: TagId,
     /// Where it is.
     pub at: PathPattern,
+}
+
+/// An attribute masked by its key.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Attribute {
+    /// What it is.
+    pub tag: TagId,
+    /// Its key; one that ends in `.*` stands for every longer one.
+    pub key: String,
 }
 
 /// One rule. A rule matches when the caller is in one of `groups` and the route is in `routes`.
@@ -315,7 +333,7 @@ pub struct Audit {
 }
 
 /// Finite bounds. Sizes in bytes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Limits {
     /// Held bytes and state of one exchange.
@@ -333,12 +351,15 @@ pub struct Limits {
     pub unknown_content: UnknownContent,
 }
 
-/// What to do with content that cannot be inspected.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// What to do with content of a type that nobody here can read.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum UnknownContent {
     /// 415 for a request, 502 for a response.
     Refuse,
+    /// Content of these media types passes without a look, and the audit says so: `image/png`, `image/*` or `*/*`, in
+    /// lower case.
+    Pass(Vec<String>),
 }
 
 impl Default for Limits {
@@ -379,6 +400,10 @@ pub struct Content {
     /// Signed text: a finding inside invalidates the signature.
     #[serde(default)]
     pub signed: Vec<Signed>,
+    /// Objects that are an attribute each: a string `key`, and behind it a `value` such as `{"stringValue": …}`
+    /// (OpenTelemetry, `KeyValue`).
+    #[serde(default)]
+    pub attributes: Vec<PathPattern>,
     /// Texts that arrive in fragments, one per event.
     #[serde(default)]
     pub channels: Vec<Channel>,

@@ -5,6 +5,7 @@
 //! $.items[*].note     member of every element
 //! $..password         member at any depth
 //! $.metadata.*        every member
+//! $..['user.id']      a member whose name has dots or brackets
 //! ```
 //! No filters, no indices, no look-ahead: a path must be decidable when its value begins.
 
@@ -39,8 +40,8 @@ pub enum PathError {
     /// A path begins at the root.
     #[error("a path begins with `$`")]
     NoRoot,
-    /// Only `.name`, `..name`, `.*` and `[*]` exist.
-    #[error("expected `.name`, `..name`, `.*` or `[*]` at byte {0}")]
+    /// Only `.name`, `..name`, `['name']`, `.*` and `[*]` exist.
+    #[error("expected `.name`, `..name`, `['name']`, `.*` or `[*]` at byte {0}")]
     BadStep(usize),
     /// More than [`PathPattern::MAX_STEPS`].
     #[error("a path has at most {} steps", PathPattern::MAX_STEPS)]
@@ -73,9 +74,20 @@ impl FromStr for PathPattern {
             }
             let (descend, after) = match (rest.strip_prefix(".."), rest.strip_prefix('.')) {
                 (Some(after), _) => (true, after),
-                (None, Some(after)) => (false, after),
-                (None, None) => return Err(PathError::BadStep(at)),
+                (None, Some(after)) if !after.starts_with("['") => (false, after),
+                (None, None) if rest.starts_with("['") => (false, rest),
+                _ => return Err(PathError::BadStep(at)),
             };
+            if let Some(quoted) = after.strip_prefix("['") {
+                let (name, after) = quoted.split_once("']").ok_or(PathError::BadStep(at))?;
+                if name.is_empty() {
+                    return Err(PathError::BadStep(at));
+                }
+                steps.extend(descend.then_some(PathStep::Descend));
+                steps.push(PathStep::Key(name.to_owned()));
+                rest = after;
+                continue;
+            }
             let (name, after) = after.split_at(after.find(['.', '[']).unwrap_or(after.len()));
             match (descend, name) {
                 (_, "") | (true, "*") => return Err(PathError::BadStep(at)),
@@ -98,6 +110,9 @@ impl fmt::Display for PathPattern {
         let mut descend = false;
         for step in &self.steps {
             match step {
+                PathStep::Key(name) if name == "*" || name.contains(['.', '[']) => {
+                    write!(f, "{}['{name}']", if descend { ".." } else { "" })?;
+                }
                 PathStep::Key(name) if descend => write!(f, "..{name}")?,
                 PathStep::Key(name) => write!(f, ".{name}")?,
                 PathStep::AnyKey => f.write_str(".*")?,
@@ -137,6 +152,9 @@ mod tests {
             "$..password",
             "$.choices[*].delta.tool_calls[*].function.arguments",
             "$.m.*",
+            "$['a.b'].c",
+            "$..['a[0].b']",
+            "$.a['*']",
         ] {
             assert_eq!(text.parse::<PathPattern>().unwrap().to_string(), text);
         }
@@ -145,7 +163,7 @@ mod tests {
     #[test]
     fn refuses_what_a_stream_cannot_follow() {
         assert_eq!("a.b".parse::<PathPattern>(), Err(PathError::NoRoot));
-        for text in ["$a", "$.", "$..", "$..*", "$[0]", "$[*", "$.a[?(@.b)]"] {
+        for text in ["$a", "$.", "$..", "$..*", "$[0]", "$[*", "$.a[?(@.b)]", "$.['a']", "$['a", "$['']"] {
             assert!(matches!(text.parse::<PathPattern>(), Err(PathError::BadStep(_))), "{text}");
         }
         assert_eq!("$.a".parse::<PathPattern>().unwrap().steps().len(), 1);

@@ -134,3 +134,57 @@ fn refusals_do_not_quote_the_token() {
         assert!(!text.contains("planted") && !text.contains("eyJ"), "{text}");
     }
 }
+
+/// Counts the signature checks.
+#[derive(Default)]
+struct Counting(std::cell::Cell<usize>);
+
+impl veilwire_engine::identity::SignatureVerifier for Counting {
+    fn verify(
+        &self,
+        algorithm: Algorithm,
+        key: &veilwire_engine::identity::VerifyingKey,
+        signed_text: &[u8],
+        signature: &[u8],
+    ) -> Result<bool, veilwire_engine::identity::VerifierError> {
+        self.0.set(self.0.get() + 1);
+        JwtSimpleVerifier.verify(algorithm, key, signed_text, signature)
+    }
+}
+
+#[test]
+fn a_verified_token_is_not_verified_again_until_it_expires() {
+    let authenticator = Authenticator::new(&[own_provider()], &[]).unwrap();
+    let checks = Counting::default();
+    let good = signed(&standard_header(), &standard_claims());
+    let ask = |token: &str, now| authenticator.authenticate(&bearer(token), seconds(now), &checks);
+    assert_eq!(ask(&good, NOW), ask(&good, NOW + 1));
+    assert_eq!(checks.0.get(), 1);
+    // Expiry, with its leeway, ends it; a clock that was set back asks again.
+    let expires = NOW + 60 + u64::from(LEEWAY);
+    assert!(ask(&good, expires - 1).is_ok());
+    assert_eq!(ask(&good, expires), Err(TokenError::Expired.into()));
+    assert!(ask(&good, NOW - 1).is_ok());
+    assert_eq!(checks.0.get(), 3);
+}
+
+#[test]
+fn a_refused_token_is_never_remembered() {
+    let authenticator = Authenticator::new(&[own_provider()], &[]).unwrap();
+    let checks = Counting::default();
+    let good = signed(&standard_header(), &standard_claims());
+    let forged = format!("{}AAAA", good.get(..good.len() - 4).unwrap());
+    let other = signed(&standard_header(), &claims_with(&[("sub", json!("mallory"))]));
+    // The text of one token with the signature of another.
+    let swapped = format!("{}.{}", other.rsplit_once('.').unwrap().0, good.rsplit_once('.').unwrap().1);
+    for _ in 0..3 {
+        assert!(authenticator.authenticate(&bearer(&good), seconds(NOW), &checks).is_ok());
+        for token in [&forged, &swapped] {
+            assert_eq!(
+                authenticator.authenticate(&bearer(token), seconds(NOW), &checks),
+                Err(Signature.into())
+            );
+        }
+    }
+    assert_eq!(checks.0.get(), 1 + 3 * 2);
+}

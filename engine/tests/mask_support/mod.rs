@@ -79,6 +79,10 @@ pub(crate) struct Setup {
     pub(crate) content: Option<Content>,
     /// Tag and path.
     pub(crate) fields: Vec<(u16, &'static str)>,
+    /// The same for forms.
+    pub(crate) form_fields: Vec<(u16, &'static str)>,
+    /// Tag and key.
+    pub(crate) attributes: Vec<(u16, &'static str)>,
     pub(crate) detectors: Vec<u16>,
     pub(crate) thinking: Thinking,
     pub(crate) limits: Limits,
@@ -92,6 +96,8 @@ impl Default for Setup {
         Setup {
             content: None,
             fields: Vec::new(),
+            form_fields: Vec::new(),
+            attributes: Vec::new(),
             detectors: (0..6).collect(),
             thinking: Thinking::Refuse,
             limits: Limits::default(),
@@ -115,13 +121,16 @@ impl Setup {
     /// With other tags in the place of [`TAGS`].
     pub(crate) fn plan_with(&self, tags: &[Tag]) -> Arc<MaskPlan> {
         let field = |&(tag, path): &(u16, &str)| Field { tag: TagId(tag), at: path.parse().unwrap() };
+        let attribute = |&(tag, key): &(u16, &str)| Attribute { tag: TagId(tag), key: key.to_owned() };
         let mask = Mask {
             name: "all".into(),
             detectors: self.detectors.iter().copied().map(DetectorId).collect(),
             request_body: true,
             response_body: true,
             fields: self.fields.iter().map(field).collect(),
-            head: HeadMask::default(),
+            form_fields: self.form_fields.iter().map(field).collect(),
+            attributes: self.attributes.iter().map(attribute).collect(),
+            ..Mask::default()
         };
         let plan = MaskPlan::new(
             set(),

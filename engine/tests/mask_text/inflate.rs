@@ -205,7 +205,7 @@ fn events_leave_when_they_are_flushed() {
 
 /// What came out of a bomb before it was refused, for these cuts.
 fn bomb(limits: &Limits, body: &[u8], cut: usize) -> usize {
-    let plan = Setup { limits: *limits, ..Setup::default() }.plan();
+    let plan = Setup { limits: limits.clone(), ..Setup::default() }.plan();
     let mut masker = Masker::new(plan, Format::Text).opening(Coding::Gzip);
     let mut total = 0;
     for chunk in body.chunks(cut) {
@@ -236,7 +236,8 @@ fn a_bomb_is_refused_at_the_same_byte_however_it_is_cut() {
     let (taken, allowance) = (steep.len() - 8, 256_usize << 10);
     let ratio = u32::try_from(((300 << 10) - allowance).div_ceil(taken)).unwrap();
     let outcome = |ratio| {
-        let plan = Setup { limits: Limits { inflate_ratio: ratio, ..limits }, ..Setup::default() }.plan();
+        let plan =
+            Setup { limits: Limits { inflate_ratio: ratio, ..limits.clone() }, ..Setup::default() }.plan();
         send(&plan, Format::Text, Coding::Gzip, steep.chunks(5)).1.map(|_| ())
     };
     assert_eq!((outcome(ratio - 1), outcome(ratio + 10)), (Err(MaskError::InflateRatio), Ok(())), "{ratio}");

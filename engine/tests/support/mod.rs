@@ -105,7 +105,7 @@ pub(crate) fn model() -> Model {
             request_body: true,
             response_body: true,
             fields: vec![],
-            head: HeadMask::default(),
+            ..Mask::default()
         }],
         rules: vec![
             rule("agents-chat", 0, Effect::May, &[0], &[0]),

@@ -2,10 +2,11 @@
 
 use super::{compile, folder_of, show, warnings};
 use crate::cli::{Format, Outcome, PolicyArguments};
+use crate::coverage::request_of;
 use crate::emit::envoy::Deployment;
 use crate::output;
 use veilwire_engine::policy::id::RouteId;
-use veilwire_engine::policy::model::{Effect, Model, Route, RoutePath};
+use veilwire_engine::policy::model::{Effect, Model};
 
 /// Arguments of `check`.
 #[derive(Clone, Debug, clap::Args)]
@@ -74,13 +75,4 @@ pub fn summary(model: &Model) -> String {
     }
     text.push_str("everything else is denied\n");
     text
-}
-
-fn request_of(route: &Route) -> String {
-    let path = match &route.path {
-        RoutePath::Exact(path) => path.clone(),
-        RoutePath::Below(path) => format!("{path}/**"),
-    };
-    let methods = if route.methods.is_empty() { "*".to_owned() } else { route.methods.join("|") };
-    format!("{methods} {}{path} -> {}", route.host, route.upstream)
 }

@@ -4,6 +4,7 @@
 //! filter; unmatched requests reach the filter too, which answers them. Private keys are named, never read.
 //! Not done: discovery services, several listeners, balancing over more than what a name resolves to.
 
+mod signing;
 mod tls;
 
 use super::yaml::Yaml;
@@ -25,7 +26,7 @@ const HSTS: &str = "max-age=63072000";
 
 /// Headers that say where a caller is, or claim to. An upstream is a third party: it learns neither, and may not be made to believe
 /// a caller's claim.
-const CALLER_PLACE: &[&str] = &[
+pub(crate) const CALLER_PLACE: &[&str] = &[
     "forwarded",
     "x-forwarded-for",
     "x-forwarded-host",
@@ -260,7 +261,8 @@ fn entry(policy: &Policy, route: &Route) -> Result<Yaml, Contradiction> {
         ("name", route.name.as_str().into()),
         ("match", matched.with_some("headers", methods)),
         ("route", action),
-    ]))
+    ])
+    .with_some("request_headers_to_remove", upstream.body.signing.as_ref().map(|_| signing::stale_headers())))
 }
 
 /// The authority an upstream knows itself by: its name, with the port when that is not 443. None for bare addresses.
@@ -361,12 +363,16 @@ fn cluster(
         Protocol::Http2 => "http2_protocol_options",
     };
     let protocol = message("envoy.extensions.upstreams.http.v3.HttpProtocolOptions")
-        .with("explicit_http_config", Yaml::map([(options, Yaml::empty())]));
+        .with("explicit_http_config", Yaml::map([(options, Yaml::empty())]))
+        .with_some("http_filters", body.signing.as_ref().map(signing::upstream_filters));
     Ok(Yaml::map([
         ("name", upstream.name.value.as_str().into()),
         ("type", if fixed { "STATIC" } else { "STRICT_DNS" }.into()),
         ("connect_timeout", "5s".into()),
-        ("per_connection_buffer_limit_bytes", (1_u64 << 20).into()),
+        (
+            "per_connection_buffer_limit_bytes",
+            body.signing.as_ref().map_or(1 << 20, |signing| signing.max_body).into(),
+        ),
         ("circuit_breakers", Yaml::map([("thresholds", Yaml::list([threshold()]))])),
         (
             "load_assignment",

@@ -1,9 +1,12 @@
-//! Masks that change requests whose signature covers the body (AWS Signature Version 4).
+//! Masks that change requests whose signature covers the body (AWS Signature Version 4), where nobody signs them again.
 
 use crate::diagnostic::{Code, Diagnostic, Diagnostics};
 use crate::source::Policy;
 use crate::source::masks::{Mask, Place};
+use crate::source::reader::Named;
+use crate::source::routes::Route;
 use crate::source::rules::Effect;
+use crate::source::upstreams::Upstream;
 
 /// Contents of APIs whose callers sign bodies.
 const SIGNED: &str = "bedrock.";
@@ -18,20 +21,22 @@ pub(super) fn run(policy: &Policy, out: &mut Diagnostics) {
         let signed = policy.routes.iter().find(|route| {
             let content =
                 route.body.content.as_ref().is_some_and(|content| content.value.starts_with(SIGNED));
-            content && routes.iter().any(|named| named.value == route.name.value)
+            content
+                && !is_signed_again(policy, &route.body)
+                && routes.iter().any(|named| named.value == route.name.value)
         });
         let Some(route) = signed else { continue };
         for named in &rule.body.masks {
             let mask = policy.masks.iter().find(|mask| mask.name.value == named.value);
             if mask.is_some_and(|mask| changes_requests(&mask.body)) {
                 let message = format!(
-                    "mask `{}` changes requests to `{}`, which may be signed",
+                    "mask `{}` changes requests to `{}`, whose signature covers the body",
                     named.value, route.name.value
                 );
-                let note = "a signature of AWS covers the body: a request that is masked must be signed again behind Veilwire";
-                let help = "mask `responseBody` only, use an API key of Bedrock, or sign there (`aws_request_signing`)";
+                let note = "a request that is masked must be signed again behind Veilwire, or the upstream refuses it";
+                let help = "let Envoy sign: `credential: {awsSigV4: {service: bedrock, region: …}}` on its upstream; or mask `responseBody` only";
                 out.push(
-                    Diagnostic::at(Code::W0712, named.span, message)
+                    Diagnostic::at(Code::E0712, named.span, message)
                         .also(route.name.span, "its route")
                         .note(note)
                         .help(help),
@@ -39,4 +44,12 @@ pub(super) fn run(policy: &Policy, out: &mut Diagnostics) {
             }
         }
     }
+}
+
+/// Does Envoy sign what leaves on this route?
+fn is_signed_again(policy: &Policy, route: &Route) -> bool {
+    let named = |upstream: &&Named<Upstream>| {
+        route.upstream.as_ref().is_some_and(|name| name.value == upstream.name.value)
+    };
+    policy.upstreams.iter().find(named).is_some_and(|upstream| upstream.body.signing.is_some())
 }

@@ -1,6 +1,7 @@
 //! `spec.masks`: what is hidden, and where.
 
 use super::choice;
+use super::names::names_of;
 use super::reader::{Fields, check_name, list, not_yet, text, texts};
 use super::yaml::Node;
 use crate::diagnostic::{Code, Diagnostic, Diagnostics, Span, Spanned, Text};
@@ -49,6 +50,12 @@ pub struct Field {
 pub enum At {
     /// `json.$.a.b`.
     Json(PathPattern),
+    /// `jsonKey.name` and `jsonKey./^(a|b)$/`, as one `$..name` for each name.
+    Keys(Vec<PathPattern>),
+    /// `form.user[mail]`, as `$.user.mail`.
+    Form(PathPattern),
+    /// `otel.attribute.key`.
+    Attribute(String),
     /// `query.name`, as `$.name`.
     Query(PathPattern),
     /// `header.name`, as `$.name` in lower case.
@@ -96,10 +103,20 @@ fn read_field(node: &Node, out: &mut Diagnostics) -> Option<Field> {
     Some(Field { tag: tag?, at })
 }
 
-/// Reads `json.$.a.b`, `query.name` or `header.name`. The other places of the language are refused as not built.
+/// Reads `json.$.a.b`, `query.name` and their kin. The other places of the language are refused as not built.
 fn read_at(node: &Node, out: &mut Diagnostics) -> Option<Spanned<At>> {
-    const LATER: &[&str] = &["jsonKey.", "form.", "otel.", "column.", "channel."];
+    const LATER: &[&str] = &["otel.", "column.", "channel."];
     let text = text(node, out)?;
+    let read = |at: Option<At>| at.map(|at| Spanned::new(at, text.span));
+    if let Some(name) = text.value.strip_prefix("jsonKey.") {
+        return read(read_keys(&text, name, out));
+    }
+    if let Some(name) = text.value.strip_prefix("form.") {
+        return read(read_form(&text, name, out));
+    }
+    if let Some(key) = text.value.strip_prefix("otel.attribute.") {
+        return read(read_attribute(&text, key, out));
+    }
     if let Some(name) = text.value.strip_prefix("query.") {
         return Some(Spanned::new(At::Query(read_name(&text, name, out)?), text.span));
     }
@@ -122,7 +139,7 @@ fn read_at(node: &Node, out: &mut Diagnostics) -> Option<Spanned<At>> {
         let message = format!("`{}` is not a place", text.value);
         out.push(
             Diagnostic::at(Code::E0210, text.span, message)
-                .help("write `json.` and a path, as in `json.$.user.email`, `query.NAME` or `header.NAME`"),
+                .help("write `json.` and a path, as in `json.$.user.email`, `jsonKey.NAME`, `form.NAME`, `query.NAME`, `header.NAME` or `otel.attribute.KEY`"),
         );
         return None;
     };
@@ -135,11 +152,75 @@ fn read_at(node: &Node, out: &mut Diagnostics) -> Option<Spanned<At>> {
         Err(error) => {
             out.push(
                 Diagnostic::at(Code::E0210, step_span(&text, path, &error), format!("path not understood: {error}"))
-                    .help("a path has `.name`, `..name`, `.*` and `[*]`; a stream cannot wait for filters and indices"),
+                    .help("a path has `.name`, `..name`, `['name']`, `.*` and `[*]`; a stream cannot wait for filters and indices"),
             );
             None
         }
     }
+}
+
+/// Keys of JSON at any depth: one name, or a pattern that stands for a few.
+fn read_keys(text: &Text, name: &str, out: &mut Diagnostics) -> Option<At> {
+    let names = match name.strip_prefix('/').and_then(|name| name.strip_suffix('/')) {
+        None => vec![name.to_owned()],
+        Some(pattern) => match names_of(pattern) {
+            Ok(names) => names,
+            Err(error) => {
+                let help =
+                    "a key is compared with names: write all of them, as in `jsonKey./^(ssn|tax_?id)$/`";
+                let message = format!("`{}` is not understood: {error}", text.value);
+                out.push(Diagnostic::at(Code::E0210, text.span, message).help(help));
+                return None;
+            }
+        },
+    };
+    let paths = names.iter().map(|name| format!("$..['{name}']").parse().ok());
+    // A name with `']` in it would end too early.
+    let usable = names.iter().all(|name| !name.contains("']"));
+    let paths = paths.collect::<Option<Vec<PathPattern>>>().filter(|_| usable);
+    if paths.is_none() {
+        let message = format!("`{}` does not name a key", text.value);
+        out.push(Diagnostic::at(Code::E0210, text.span, message));
+    }
+    paths.map(At::Keys)
+}
+
+/// The field of a form: a name, and what is in brackets behind it.
+fn read_form(text: &Text, name: &str, out: &mut Diagnostics) -> Option<At> {
+    let (first, rest) = name.split_at(name.find('[').unwrap_or(name.len()));
+    let mut path = format!("$['{first}']");
+    let inner = rest.strip_prefix('[').map(|rest| rest.strip_suffix(']').unwrap_or("]"));
+    for segment in inner.into_iter().flat_map(|inner| inner.split("][")) {
+        if segment.bytes().all(|byte| byte.is_ascii_digit()) || segment == "*" {
+            path.push_str("[*]");
+        } else {
+            path.push_str(&format!("['{segment}']"));
+        }
+    }
+    let plain = |byte: u8| byte.is_ascii_graphic() && !b"'\"".contains(&byte);
+    let nested = inner.unwrap_or_default().split("][").any(|segment| segment.contains(['[', ']']));
+    let usable = !nested && !first.contains(']') && name.bytes().all(plain);
+    let path = path.parse().ok().filter(|_| usable);
+    if path.is_none() {
+        let message = format!("`{}` does not name a field of a form", text.value);
+        out.push(
+            Diagnostic::at(Code::E0210, text.span, message)
+                .help("write it as in `form.ssn` or `form.user[mail]`"),
+        );
+    }
+    path.map(At::Form)
+}
+
+/// The key of an attribute, or the beginning of many keys.
+fn read_attribute(text: &Text, key: &str, out: &mut Diagnostics) -> Option<At> {
+    let name = key.strip_suffix(".*").unwrap_or(key);
+    if name.is_empty() || name.contains('*') || key.len() > 256 {
+        let message = format!("`{}` does not name an attribute", text.value);
+        let help = "write its key, as in `otel.attribute.user.email`, or the beginning of keys, as in `otel.attribute.user.*`";
+        out.push(Diagnostic::at(Code::E0210, text.span, message).help(help));
+        return None;
+    }
+    Some(At::Attribute(key.to_owned()))
 }
 
 /// The name of a parameter or header, as a path of one step.

@@ -42,10 +42,14 @@ pub fn read(node: &Node, name: &Text, out: &mut Diagnostics) -> Route {
     if let Some(content) = route.content.take_if(|content| CONTENTS_LATER.contains(&content.value.as_str())) {
         out.push(not_yet(content.span, &format!("content `{}`", content.value)));
     }
-    let thinking = [("refuse", Thinking::Refuse), ("maskAndDropSignature", Thinking::MaskAndDropSignature)];
+    let thinking = [
+        ("refuse", Thinking::Refuse),
+        ("maskAndDropSignature", Thinking::MaskAndDropSignature),
+        ("leave", Thinking::Leave),
+    ];
     route.thinking = fields
         .take("thinking")
-        .and_then(|node| choice(node, "treatment of thinking", &thinking, &["dropBlock", "leave"], out));
+        .and_then(|node| choice(node, "treatment of thinking", &thinking, &["dropBlock"], out));
     fields.close(out);
     route
 }

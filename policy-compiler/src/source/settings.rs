@@ -1,9 +1,9 @@
 //! `spec.streaming`, `spec.audit` and `spec.limits`.
 
 use super::choice;
-use super::reader::{Fields, boolean, number, size};
-use super::yaml::Node;
-use crate::diagnostic::{Diagnostics, Spanned};
+use super::reader::{Fields, boolean, number, size, texts};
+use super::yaml::{Kind, Node};
+use crate::diagnostic::{Code, Diagnostic, Diagnostics, Spanned, Text};
 
 /// The three small sections; what is not written has the engine's default.
 #[derive(Clone, Debug, Default)]
@@ -20,6 +20,8 @@ pub struct Settings {
     pub json_depth: Option<Spanned<u64>>,
     /// `limits.inflateRatio`.
     pub inflate_ratio: Option<Spanned<u64>>,
+    /// `limits.unknownContent`: the media types that pass without a look, in lower case; `*/*` for all of them.
+    pub passing: Option<Spanned<Vec<String>>>,
 }
 
 impl Settings {
@@ -57,12 +59,46 @@ impl Settings {
         self.message = fields.take("message").and_then(|node| size(node, 4 << 10, 16 << 20, out));
         self.json_depth = fields.take("jsonDepth").and_then(|node| number(node, 1, 256, out));
         self.inflate_ratio = fields.take("inflateRatio").and_then(|node| number(node, 1, 1032, out));
-        if let Some(node) = fields.take("unknownContent") {
-            choice(node, "treatment of unknown content", &[("deny", ())], &["pass"], out);
+        self.passing = fields.take("unknownContent").and_then(|node| read_unknown_content(node, out));
+        if let Some(node) = fields.take("oversize") {
+            choice(node, "treatment of what is beyond a limit", &[("deny", ())], &[], out);
         }
-        for key in ["inspectBody", "oversize"] {
-            fields.not_yet(key, out);
-        }
+        fields.not_yet("inspectBody", out);
         fields.close(out);
     }
+}
+
+/// Reads `deny`, `pass` or `{pass: [image/png, audio/*]}`; none means that nothing passes.
+fn read_unknown_content(node: &Node, out: &mut Diagnostics) -> Option<Spanned<Vec<String>>> {
+    if !matches!(node.kind, Kind::Map(_)) {
+        let known = [("deny", false), ("pass", true)];
+        let passes = choice(node, "treatment of unknown content", &known, &[], out)?;
+        return passes.value.then(|| Spanned::new(vec!["*/*".to_owned()], passes.span));
+    }
+    let mut fields = Fields::open(node, "`unknownContent`", out)?;
+    let types = fields.require("pass").map(|node| texts(node, out)).unwrap_or_default();
+    fields.close(out);
+    let mut names: Vec<String> =
+        types.iter().filter(|text| is_media_type(text, out)).map(|text| text.value.clone()).collect();
+    names.sort();
+    (!names.is_empty()).then(|| Spanned::new(names, node.span))
+}
+
+fn is_media_type(text: &Text, out: &mut Diagnostics) -> bool {
+    let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"!#$&^_.+-".contains(&byte);
+    let token = |part: &str| !part.is_empty() && part.bytes().all(plain);
+    let parts = text.value.split_once('/');
+    // What holds other messages is never passed as a whole.
+    if let Some(("multipart" | "message", _)) = parts {
+        let message = format!("`{}` holds other messages and never passes as a whole", text.value);
+        out.push(Diagnostic::at(Code::E0205, text.span, message).help("name the types of its parts"));
+        return false;
+    }
+    let usable = parts.is_some_and(|(kind, subtype)| token(kind) && (subtype == "*" || token(subtype)));
+    if !usable {
+        let message = format!("`{}` is not a media type", text.value);
+        let help = "write a type in lower case and without parameters, as in `image/png`, or all of a kind, as in `image/*`";
+        out.push(Diagnostic::at(Code::E0205, text.span, message).help(help));
+    }
+    usable
 }

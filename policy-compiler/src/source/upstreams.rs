@@ -1,7 +1,7 @@
 //! `spec.upstreams`: where requests go, and how Veilwire knows it got there.
 
 use super::choice;
-use super::reader::{Fields, check_name, number, text};
+use super::reader::{Fields, check_name, number, size, text};
 use super::tls::{Certificate, certificate};
 use super::yaml::Node;
 use crate::diagnostic::{Code, Diagnostic, Diagnostics, Spanned, Text};
@@ -20,8 +20,38 @@ pub struct Upstream {
     pub sni: Option<Text>,
     /// `http.clientCertificate`: what Envoy shows it.
     pub client: Option<Certificate>,
+    /// `credential.awsSigV4`: how Envoy signs requests to it.
+    pub signing: Option<Signing>,
     /// `http.protocol`: what is spoken to it; HTTP/1.1 when it is not given.
     pub protocol: Option<Spanned<Protocol>>,
+}
+
+/// A signature of AWS over requests, body included (AWS Signature Version 4).
+#[derive(Clone, Debug)]
+pub struct Signing {
+    /// `service`, such as `bedrock`.
+    pub service: Text,
+    /// `region`, such as `eu-central-1`.
+    pub region: Text,
+    /// `from`: where Envoy finds the key.
+    pub from: KeySource,
+    /// `maxBody` in bytes: the longest body, which is held until it is signed.
+    pub max_body: u64,
+}
+
+/// `maxBody` when a policy names none.
+const MAX_SIGNED_BODY: u64 = 1 << 20;
+
+/// Where Envoy finds a key of AWS. Policies never hold one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum KeySource {
+    /// Its own environment.
+    #[default]
+    Environment,
+    /// The container it runs in.
+    Container,
+    /// The instance it runs on.
+    Instance,
 }
 
 /// What is spoken to an upstream.
@@ -40,9 +70,10 @@ pub fn read(node: &Node, name: &Text, out: &mut Diagnostics) -> Upstream {
     let what = format!("upstream `{}`", name.value);
     let Some(mut fields) = Fields::open(node, &what, out) else { return upstream };
     let other = fields.has("postgres");
-    for key in ["postgres", "credential", "waiver"] {
+    for key in ["postgres", "waiver"] {
         fields.not_yet(key, out);
     }
+    upstream.signing = fields.take("credential").and_then(|node| read_credential(node, out));
     let http = if other { fields.take("http") } else { fields.require("http") };
     fields.close(out);
     let Some(mut http) = http.and_then(|node| Fields::open(node, "`http`", out)) else { return upstream };
@@ -69,6 +100,48 @@ pub fn read(node: &Node, name: &Text, out: &mut Diagnostics) -> Upstream {
     upstream.protocol = http.take("protocol").and_then(|node| choice(node, "protocol", &protocols, &[], out));
     http.close(out);
     upstream
+}
+
+fn read_credential(node: &Node, out: &mut Diagnostics) -> Option<Signing> {
+    let mut fields = Fields::open(node, "`credential`", out)?;
+    let later = ["header", "bearer", "password"];
+    let signing = if later.iter().any(|key| fields.has(key)) {
+        later.into_iter().for_each(|key| fields.not_yet(key, out));
+        fields.take("awsSigV4")
+    } else {
+        fields.require("awsSigV4")
+    };
+    fields.close(out);
+    let mut fields = Fields::open(signing?, "`awsSigV4`", out)?;
+    let service = fields.require("service").and_then(|node| text(node, out));
+    let region = fields.require("region").and_then(|node| text(node, out));
+    let sources = [
+        ("environment", KeySource::Environment),
+        ("container", KeySource::Container),
+        ("instance", KeySource::Instance),
+    ];
+    let from = fields.take("from").map(|node| choice(node, "source of keys", &sources, &[], out));
+    let max_body = fields.take("maxBody").map(|node| size(node, 64 << 10, 64 << 20, out));
+    fields.close(out);
+    let from = from.map_or(Some(KeySource::default()), |from| from.map(|from| from.value));
+    let max_body = max_body.map_or(Some(MAX_SIGNED_BODY), |size| size.map(|size| size.value));
+    let service = service.filter(|text| check_aws_name(text, out));
+    let region = region.filter(|text| check_aws_name(text, out));
+    Some(Signing { service: service?, region: region?, from: from?, max_body: max_body? })
+}
+
+/// Names of services and regions.
+fn check_aws_name(text: &Text, out: &mut Diagnostics) -> bool {
+    let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+    let usable = (1..=63).contains(&text.value.len()) && text.value.bytes().all(plain);
+    if !usable {
+        let message = format!("`{}` is not a name of AWS", text.value);
+        out.push(
+            Diagnostic::at(Code::E0205, text.span, message)
+                .help("write it as in `bedrock` and `eu-central-1`"),
+        );
+    }
+    usable
 }
 
 /// A DNS name or an IP address.

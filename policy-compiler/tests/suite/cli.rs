@@ -66,9 +66,12 @@ fn errors_are_one_usage_is_two_files_are_three() {
 #[test]
 fn help_is_on_stdout_and_zero() {
     let folder = folder();
-    for arguments in
-        [&["--help"][..], &["check", "--help"], &["compile", "--help"], &["scan", "--help"], &["--version"]]
-    {
+    for verb in ["check", "compile", "coverage", "mask", "scan"] {
+        let output = veilwire(folder.path(), &[verb, "--help"]);
+        assert_eq!(code(&output), 0, "{verb}");
+        assert!(!output.stdout.is_empty() && output.stderr.is_empty(), "{verb}");
+    }
+    for arguments in [&["--help"], &["--version"]] {
         let output = veilwire(folder.path(), arguments);
         assert_eq!(code(&output), 0);
         assert!(!output.stdout.is_empty() && output.stderr.is_empty());

@@ -5,6 +5,12 @@ mod cli;
 #[cfg(test)]
 mod compile;
 #[cfg(test)]
+mod coverage;
+#[cfg(test)]
 mod diagnostics;
+#[cfg(test)]
+mod mask;
+#[cfg(test)]
+mod named;
 #[cfg(test)]
 mod support;

@@ -1,7 +1,12 @@
-//! The loops of a scan: seek, follow one start, step all.
+//! The loop of a scan: stretch by stretch, every live start runs on to its end, and what begins in it as well.
+//!
+//! Each start runs on alone, so that it keeps its state in a register; starts that died, or that went into the state of an
+//! older one, cost nothing from the next stretch on. Where nothing lives, the filter says where to go on.
 
 use super::live::Live;
-use super::{DEAD, DetectorBits, DetectorSet, LazyPrefix, MAX_VALIDATED, Scan, is_word, length};
+use super::{
+    Automaton, Cursor, DEAD, DetectorBits, DetectorSet, LazyPrefix, MAX_VALIDATED, Run, Scan, is_word, length,
+};
 
 /// One call's worth of text.
 pub(super) struct Feed<'a> {
@@ -12,169 +17,170 @@ pub(super) struct Feed<'a> {
     pub(super) base: u64,
 }
 
-/// How far one start was followed.
-struct Way {
-    /// Index of the byte to go on with.
-    to: usize,
-    /// The start died on the byte before.
-    died: bool,
-    /// Index where the same detectors reported again, for the last time.
-    again: Option<usize>,
-    detectors: DetectorBits,
+/// Who is asked about a report.
+struct Judge {
+    /// Detectors whose matches a validator has to accept.
+    judged: DetectorBits,
+    /// Every detector is active.
+    all: bool,
 }
+
+/// Starts run on alone for at most so many bytes, up to a multiple of it: then those in one state are merged.
+const STRETCH: u64 = 32;
 
 impl Feed<'_> {
     /// Steps through the bytes, then keeps what the next call needs.
     pub(super) fn run(&self, scan: &mut Scan) {
-        if self.set.all().difference(self.active).is_empty() {
-            self.step_through::<true>(scan);
-        } else {
-            self.step_through::<false>(scan);
-        }
+        self.step_through(scan);
         self.carry_runs(scan);
         self.carry_tail(scan);
     }
 
     /// The end of the text, in place of a next byte.
     pub(super) fn end(&self, scan: &mut Scan) {
+        let judged = self.set.validated().intersection(self.active);
         let list = std::mem::take(&mut scan.live.list);
         for live in &list {
             let Some(starts) = self.set.starts(live.automaton) else { continue };
             let state = starts.automaton.end(live.state);
             if state != DEAD {
-                self.report(scan, starts.automaton.reports(state), live.start, 0);
+                let reports = starts.automaton.reports(state).intersection(self.active);
+                let found = if reports.intersects(&judged) {
+                    self.accepted(scan, reports, &judged, live.start, 0)
+                } else {
+                    reports
+                };
+                if !found.is_empty() {
+                    scan.record(live.start, self.base, found);
+                }
             }
         }
         scan.live.list = list;
         scan.live.clear();
     }
 
-    /// `ALL`: every detector is active, so every live state has something to report.
-    fn step_through<const ALL: bool>(&self, scan: &mut Scan) {
-        let judged = self.set.validated().intersection(self.active);
-        let filter = self.set.filter();
-        let mut cursor = filter.begin(scan.after_word);
-        let mut after_word = scan.after_word;
+    fn step_through(&self, scan: &mut Scan) {
+        let mut cursor = self.set.filter().begin(scan.after_word);
+        let after_word = scan.after_word;
+        let judge = Judge {
+            judged: self.set.validated().intersection(self.active),
+            // Then every live state has something to report.
+            all: self.set.all().difference(self.active).is_empty(),
+        };
         let mut at = 0;
-        loop {
-            match scan.live.list.as_mut_slice() {
-                [] => {
-                    let begin = filter.seek(&mut cursor, self.bytes, at);
-                    if begin > at {
-                        at = begin;
-                        after_word = self.bytes.get(at - 1).copied().is_some_and(is_word);
-                    }
-                }
-                [live] => {
-                    let start = live.start;
-                    let way = self.follow::<ALL>(live, &mut after_word, at, &judged);
-                    scan.steps += length_between(at, way.to);
-                    at = way.to;
-                    if let Some(again) = way.again {
-                        scan.record(start, self.base.saturating_add(length_between(0, again)), way.detectors);
-                    }
-                    if way.died {
-                        scan.live.clear();
-                        continue;
-                    }
-                }
-                _ => {}
-            }
-            let Some(&byte) = self.bytes.get(at) else { break };
-            self.step::<ALL>(scan, at, byte);
-            after_word = self.spawn::<ALL>(scan, at, byte, after_word);
-            if scan.live.list.len() > 1 {
-                scan.live.merge(self.set, &judged);
-            }
-            at += 1;
-        }
-    }
-
-    /// One start lives: goes on until it reports something new, dies, or another may begin.
-    ///
-    /// Staying in a reporting state (the tail of a long token) reports the same, longer: that is put off to the end of
-    /// the stay, unless a validator has a say.
-    #[inline]
-    fn follow<const ALL: bool>(
-        &self,
-        live: &mut Live,
-        after_word: &mut bool,
-        from: usize,
-        judged: &DetectorBits,
-    ) -> Way {
-        let mut way = Way { to: from, died: true, again: None, detectors: DetectorBits::default() };
-        let Some(starts) = self.set.starts(live.automaton) else { return way };
-        let automaton = &starts.automaton;
-        let last_special = automaton.last_special();
-        let mut state = live.state;
-        let mut stay = DEAD;
-        if state <= last_special {
-            way.detectors = automaton.reports(state).intersection(self.active);
-            if !way.detectors.is_empty() && !way.detectors.intersects(judged) {
-                stay = state;
-            }
-        }
-        let mut word_before = *after_word;
-        let mut at = from;
-        for &byte in self.bytes.get(from..).unwrap_or_default() {
-            let (begins, word) = self.set.flags(word_before, byte);
-            let next = automaton.next(state, byte);
-            if begins {
-                break;
-            }
-            if next <= last_special {
-                if next == DEAD {
-                    *after_word = word;
-                    way.to = at + 1;
-                    return way;
-                }
-                if next != stay || state != stay {
+        while at < self.bytes.len() {
+            if scan.live.list.is_empty() {
+                let Some((begin, _)) = self.next_begin(&mut cursor, after_word, at, self.bytes.len()) else {
                     break;
-                }
-                way.again = Some(at);
-            } else if !ALL && !automaton.reach(next).intersects(self.active) {
-                *after_word = word;
-                way.to = at + 1;
-                return way;
+                };
+                at = begin;
             }
-            at += 1;
-            word_before = word;
-            state = next;
+            let to = self.stretch_end(at);
+            self.advance(scan, at, to, &judge);
+            while let Some((begin, byte)) = self.next_begin(&mut cursor, after_word, at, to) {
+                self.spawn(scan, begin, byte, self.word_before(begin, after_word), to, &judge);
+                at = begin + 1;
+            }
+            if scan.live.list.len() > 1 {
+                scan.live.merge(self.set, &judge.judged);
+            }
+            at = to;
         }
-        live.state = state;
-        *after_word = word_before;
-        way.to = at;
-        way.died = false;
-        way
     }
 
-    /// Every live start takes the byte; reports and deaths are dealt with.
-    fn step<const ALL: bool>(&self, scan: &mut Scan, at: usize, byte: u8) {
-        let mut list = std::mem::take(&mut scan.live.list);
-        scan.steps += length_between(0, list.len());
-        list.retain_mut(|live| {
-            let Some(starts) = self.set.starts(live.automaton) else { return false };
-            let automaton = &starts.automaton;
-            let state = automaton.next(live.state, byte);
-            live.state = state;
-            if state <= automaton.last_special() {
-                if state == DEAD {
-                    return false;
-                }
-                self.report(scan, automaton.reports(state), live.start, at);
-                return automaton.reach(state).intersects(self.active);
+    /// Where starts are merged that went into one state: at the same positions of the text, whatever the filter drops.
+    fn stretch_end(&self, at: usize) -> usize {
+        let past = self.base.saturating_add(length_between(0, at)) % STRETCH;
+        at.saturating_add(usize::try_from(STRETCH - past).unwrap_or(1)).min(self.bytes.len())
+    }
+
+    /// The first byte from `at` on, and before `to`, with which something may begin.
+    fn next_begin(&self, cursor: &mut Cursor, after_word: bool, at: usize, to: usize) -> Option<(usize, u8)> {
+        let mut from = at;
+        loop {
+            let place = self.set.filter().seek(cursor, self.bytes, from);
+            let byte = self.bytes.get(..to)?.get(place).copied()?;
+            if self.set.begins(self.word_before(place, after_word), byte) {
+                return Some((place, byte));
             }
-            ALL || automaton.reach(state).intersects(self.active)
-        });
+            from = place + 1;
+        }
+    }
+
+    /// Is there a word byte before the one at `at`? `after_word`: before the first.
+    fn word_before(&self, at: usize, after_word: bool) -> bool {
+        let before = at.checked_sub(1).and_then(|before| self.bytes.get(before));
+        before.map_or(after_word, |&byte| is_word(byte))
+    }
+
+    /// Every live start takes the bytes of `from..to`, one start after the other, the oldest first.
+    fn advance(&self, scan: &mut Scan, from: usize, to: usize, judge: &Judge) {
+        let mut list = std::mem::take(&mut scan.live.list);
+        list.retain_mut(|live| self.run_on(scan, live, from, to, judge));
         scan.live.list = list;
     }
 
-    /// Adds the starts that begin with this byte, or with the run before it; says whether it is a word byte.
-    fn spawn<const ALL: bool>(&self, scan: &mut Scan, at: usize, byte: u8, after_word: bool) -> bool {
-        let (begins, word) = self.set.flags(after_word, byte);
-        if !begins {
-            return word;
+    /// One start takes the bytes of `from..to`; reports are dealt with. Says whether it still lives.
+    #[inline]
+    fn run_on(&self, scan: &mut Scan, live: &mut Live, from: usize, to: usize, judge: &Judge) -> bool {
+        let Some(starts) = self.set.starts(live.automaton) else { return false };
+        let (automaton, bytes) = (&starts.automaton, self.bytes.get(from..to).unwrap_or_default());
+        let mut run = automaton.run(live.state, bytes, DEAD);
+        if run.stopped && run.state != DEAD {
+            run = self.report(scan, automaton, live.start, run, (from, bytes), judge);
         }
+        scan.steps = scan.steps.saturating_add(length_between(0, run.taken));
+        live.state = run.state;
+        // A state that reports may have nothing more to report.
+        judge.all && run.state > automaton.last_special()
+            || run.state != DEAD && automaton.reach(run.state).intersects(self.active)
+    }
+
+    /// A start came to a state that reports: records its matches, up to its death or the end of the bytes.
+    ///
+    /// Of one start the longest match covers the others: it is recorded for all of them.
+    fn report(
+        &self,
+        scan: &mut Scan,
+        automaton: &Automaton,
+        start: u64,
+        first: Run,
+        (from, bytes): (usize, &[u8]),
+        judge: &Judge,
+    ) -> Run {
+        let mut run = first;
+        let (mut found, mut end) = (DetectorBits::default(), from);
+        loop {
+            let taken = run.taken;
+            let at = (from + taken).saturating_sub(1);
+            let mut sure = automaton.reports(run.state).intersection(self.active);
+            let mut known = run.state;
+            if sure.intersects(&judge.judged) {
+                sure = self.accepted(scan, sure, &judge.judged, start, at);
+                known = DEAD;
+            }
+            if !sure.is_empty() {
+                found = found.union(&sure);
+                end = at;
+            }
+            // Staying in the state (the tail of a long token) reports the same, longer, unless a validator has a say.
+            run = automaton.run(run.state, bytes.get(taken..).unwrap_or_default(), known);
+            if run.again > 0 && !sure.is_empty() {
+                end = (from + taken + run.again).saturating_sub(1);
+            }
+            run.taken += taken;
+            if !run.stopped || run.state == DEAD {
+                break;
+            }
+        }
+        if !found.is_empty() {
+            scan.record(start, self.base.saturating_add(length_between(0, end)), found);
+        }
+        run
+    }
+
+    /// Adds the starts that begin with this byte, or with the run before it, as far as they live at `to`.
+    fn spawn(&self, scan: &mut Scan, at: usize, byte: u8, after_word: bool, to: usize, judge: &Judge) {
         let mut heads = self.set.heads(after_word, byte);
         while heads != 0 {
             // INVARIANT: fewer than 64 automata, so the number fits.
@@ -182,7 +188,7 @@ impl Feed<'_> {
             heads &= heads - 1;
             let Some(starts) = self.set.starts(number) else { continue };
             let state = starts.first(after_word, byte);
-            if !ALL && !starts.automaton.reach(state).intersects(self.active) {
+            if !judge.all && !starts.automaton.reach(state).intersects(self.active) {
                 continue;
             }
             let mut start = self.base.saturating_add(length_between(0, at));
@@ -195,28 +201,36 @@ impl Feed<'_> {
                 }
                 start = start.saturating_sub(u64::from(run));
             }
-            scan.overflowed |= !scan.live.add(Live { start, state, automaton: number });
-        }
-        word
-    }
-
-    /// Matches of these detectors cover the text from `start` up to the byte at index `at`.
-    fn report(&self, scan: &mut Scan, detectors: DetectorBits, start: u64, at: usize) {
-        let found = detectors.intersection(self.active);
-        let judged = found.intersection(&self.set.validated());
-        let mut sure = found.difference(&judged);
-        if !judged.is_empty() {
-            let mut scratch = [0; MAX_VALIDATED];
-            match self.matched(&scan.tail, start, at, &mut scratch) {
-                Some(text) => {
-                    judged.iter().filter(|&id| self.set.accepts(id, text)).for_each(|id| sure.insert(id))
-                }
-                None => scan.overflowed = true,
+            let mut live = Live { start, state, automaton: number };
+            if self.run_on(scan, &mut live, at + 1, to, judge) {
+                scan.overflowed |= !scan.live.add(live);
             }
         }
-        if !sure.is_empty() {
-            scan.record(start, self.base.saturating_add(length_between(0, at)), sure);
+    }
+
+    /// Of these detectors, which match the text from `start` up to the byte at index `at`, those that no validator refuses.
+    fn accepted(
+        &self,
+        scan: &mut Scan,
+        found: DetectorBits,
+        judged: &DetectorBits,
+        start: u64,
+        at: usize,
+    ) -> DetectorBits {
+        let mut sure = found.difference(judged);
+        let mut asked = found.intersection(judged);
+        let mut scratch = [0; MAX_VALIDATED];
+        match self.matched(&scan.tail, start, at, &mut scratch) {
+            Some(text) => {
+                while let Some(detector) = asked.pop() {
+                    if self.set.accepts(detector, text) {
+                        sure.insert(detector);
+                    }
+                }
+            }
+            None => scan.overflowed = true,
         }
+        sure
     }
 
     /// The text from `start` up to index `at`: in place, or put together from the tail of earlier calls.

@@ -7,8 +7,8 @@ use crate::mask::detector::DetectorBits;
 /// detectors that needs more than this at once is refused while it runs.
 const MAX_LIVE: usize = 1024;
 
-/// Up to this many, starts are compared pairwise.
-const FEW: usize = 8;
+/// Up to this many, starts are compared with each other where a short hash says that they may be in one state.
+const FEW: usize = 32;
 
 /// A position where a match may have begun, and how far it got.
 #[derive(Clone, Copy)]
@@ -70,9 +70,12 @@ impl LiveStarts {
                 .is_some_and(|starts| starts.automaton.reach(live.state).intersects(judged))
         };
         if self.list.len() <= FEW {
-            let mut place = 1;
+            let (mut seen, mut place) = (0u64, 0);
             while let Some(live) = self.list.get(place) {
-                let twin = self.list.iter().take(place).any(|older| older.same_state(live));
+                let hash = 1 << ((live.state ^ u16::from(live.automaton)) % 64);
+                let twin =
+                    seen & hash != 0 && self.list.iter().take(place).any(|older| older.same_state(live));
+                seen |= hash;
                 if twin && !may_differ(live) {
                     self.list.remove(place);
                 } else {

@@ -8,17 +8,30 @@
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command line tool talks on its terminal")]
 
 mod cpu;
+#[expect(unreachable_pub, reason = "shared with the benchmark of the engine")]
+#[path = "../../../../engine/benches/mask/hold_back.rs"]
+mod hold_back;
+#[expect(unreachable_pub, reason = "shared with the benchmark of the engine")]
+#[path = "../../../../engine/benches/mask/hostile.rs"]
+mod hostile;
 mod load;
 mod memory;
 mod native;
+#[expect(unreachable_pub, dead_code, reason = "shared with the benchmark of the engine")]
+#[path = "../../../../engine/benches/mask/packs.rs"]
+mod packs;
 mod report;
 mod scenario;
+#[expect(unreachable_pub, reason = "shared with the benchmark of the engine")]
+#[path = "../../../../engine/benches/mask/shapes.rs"]
+mod shapes;
 mod site;
 mod streams;
 #[expect(unreachable_pub, reason = "shared with the benchmark of the engine")]
 #[path = "../../../../engine/benches/mask/traffic.rs"]
 mod traffic;
 mod upstream;
+mod worst;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -31,6 +44,7 @@ use scenario::Scenario;
 use serde_json::{Value, json};
 use site::{Site, Variant};
 use streams::Figures;
+use worst::Worst;
 
 const DEFAULT_ROUNDS: usize = 15;
 const MAX_ROUNDS: usize = 200;
@@ -107,6 +121,8 @@ fn run(options: &Options) -> Result<()> {
         }
         native::round(&site, &mut report)?;
     }
+    println!("hostile bodies, long streams, what waits");
+    report.worst = Worst::measure()?;
     report.print();
     options.write(&report.to_json())
 }

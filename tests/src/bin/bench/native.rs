@@ -64,7 +64,7 @@ fn throughput(plan: &Arc<MaskPlan>, format: Format, bodies: &[Body]) -> Result<f
 }
 
 /// Gives the number of findings.
-fn mask(plan: &Arc<MaskPlan>, format: Format, body: &[u8], out: &mut Vec<u8>) -> Result<u64> {
+pub(crate) fn mask(plan: &Arc<MaskPlan>, format: Format, body: &[u8], out: &mut Vec<u8>) -> Result<u64> {
     let mut masker = Masker::new(Arc::clone(plan), format);
     for chunk in body.chunks(CHUNK) {
         masker.write(chunk, out)?;

@@ -9,6 +9,7 @@ use serde_json::{Map, Value, json};
 
 use crate::load::Slice;
 use crate::site::Variant;
+use crate::worst::Worst;
 
 /// What was measured.
 #[derive(Debug)]
@@ -18,6 +19,7 @@ pub(crate) struct Report {
     /// By scenario and variant, one value for each round.
     envoy: BTreeMap<(&'static str, Variant), Vec<f64>>,
     native: BTreeMap<&'static str, Vec<f64>>,
+    pub(crate) worst: Worst,
 }
 
 /// Middle and spread of a series.
@@ -38,8 +40,8 @@ struct Figures {
 }
 
 impl Report {
-    pub(crate) const fn new(wasm_bytes: u64, rounds: usize) -> Self {
-        Self { wasm_bytes, rounds, envoy: BTreeMap::new(), native: BTreeMap::new() }
+    pub(crate) fn new(wasm_bytes: u64, rounds: usize) -> Self {
+        Self { wasm_bytes, rounds, envoy: BTreeMap::new(), native: BTreeMap::new(), worst: Worst::default() }
     }
 
     pub(crate) fn add(&mut self, scenario: &'static str, variant: Variant, slice: Slice) {
@@ -79,6 +81,7 @@ impl Report {
             let middle = Middle::of(series);
             println!("{name:<10} {:>10.0} ({:.0})", middle.median, middle.spread);
         }
+        self.worst.print();
         println!("\nfilter module: {} bytes", self.wasm_bytes);
     }
 
@@ -104,8 +107,15 @@ impl Report {
                 (format!("{name}_mb_per_s_spread"), rounded(middle.spread)),
             ]
         });
-        let native: Map<String, Value> = native.collect();
-        json!({ "rounds": self.rounds, "wasm_bytes": self.wasm_bytes, "envoy": envoy, "native": native })
+        let mut native: Map<String, Value> = native.collect();
+        native.extend(self.worst.native());
+        json!({
+            "rounds": self.rounds,
+            "wasm_bytes": self.wasm_bytes,
+            "envoy": envoy,
+            "native": native,
+            "hold_back": self.worst.hold_back(),
+        })
     }
 
     fn scenarios(&self) -> Vec<(&'static str, Figures)> {

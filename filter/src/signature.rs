@@ -1,0 +1,42 @@
+//! What Envoy's foreign function `verify_signature` is asked and answers: protobuf messages, written by hand.
+
+use veilwire_engine::identity::{VerifyingKey, ecdsa_signature};
+use veilwire_engine::policy::model::Algorithm;
+
+/// Name of the function.
+pub(crate) const FUNCTION: &str = "verify_signature";
+/// `result: true` and nothing else; a bad signature leaves it out and names an error.
+pub(crate) const GOOD: &[u8] = &[0x08, 1];
+
+/// `envoy.source.extensions.common.wasm.VerifySignatureArguments`: 1 hash function, 2 key (SubjectPublicKeyInfo, DER), 3 signature,
+/// 4 text. `None`: Envoy cannot check signatures of this algorithm.
+pub(crate) fn question(
+    algorithm: Algorithm,
+    key: &VerifyingKey,
+    signed_text: &[u8],
+    signature: &[u8],
+) -> Option<Vec<u8>> {
+    let der;
+    let signature = match algorithm {
+        Algorithm::RS256 => signature,
+        Algorithm::ES256 => {
+            der = ecdsa_signature(signature)?;
+            &der
+        }
+        Algorithm::EdDSA => return None,
+    };
+    let fields = [(1, b"sha256".as_slice()), (2, key.spki_der()), (3, signature), (4, signed_text)];
+    let mut message = Vec::with_capacity(fields.iter().map(|(_, bytes)| bytes.len() + 6).sum());
+    for (number, bytes) in fields {
+        // Wire type 2: a length and as many bytes.
+        message.push(number << 3 | 2);
+        let mut rest = bytes.len();
+        while let Some(low) = u8::try_from(rest & 0x7f).ok().filter(|_| rest >= 0x80) {
+            message.push(low | 0x80);
+            rest >>= 7;
+        }
+        message.push(u8::try_from(rest).ok()?);
+        message.extend_from_slice(bytes);
+    }
+    Some(message)
+}

@@ -108,7 +108,7 @@ fn sites() -> [Site; 2] {
 
 impl Protocol {
     /// The one of [`sites`] for this protocol.
-    fn of<'s>(self, [http1, http2]: &'s [Site; 2]) -> &'s Site {
+    fn of(self, [http1, http2]: &[Site; 2]) -> &Site {
         if matches!(self, Self::Http1Length | Self::Http1Chunked) { http1 } else { http2 }
     }
 }

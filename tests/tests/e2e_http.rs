@@ -4,7 +4,7 @@
 use veilwire_tests::corpus::{self, Case, Direction, Expect};
 use veilwire_tests::site::Site;
 use veilwire_tests::splits;
-use veilwire_tests::upstream::Ending;
+use veilwire_tests::upstream::{Ending, Exchange};
 use veilwire_tests::wire::{Headers, RequestHead, ResponseHead, headers};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -15,6 +15,9 @@ enum Protocol {
     Http2Empty,
     Http2Trailers,
 }
+
+/// Tells requests apart.
+const NUMBER: &str = "x-number";
 
 const PROTOCOLS: [Protocol; 5] = [
     Protocol::Http1Length,
@@ -44,7 +47,7 @@ fn send(
     let json = || ResponseHead::new(200, &[("content-type", "application/json")]);
     let answer = |seen: &mut Option<Vec<u8>>| {
         if matches!(case.expect, Expect::Output(_)) {
-            let mut exchange = site.upstream.accept().unwrap();
+            let mut exchange = next(site, head);
             let body = exchange.body();
             *seen = Some(body.unwrap_or_else(|error| {
                 panic!("{} over {protocol:?}: {error:#}\n{}", case.name, site.envoy.log_tail())
@@ -101,6 +104,17 @@ fn send(
     }
 }
 
+/// The exchange of this request. A request that was refused while it was on its way may have got there, and only now.
+fn next(site: &Site, head: &RequestHead) -> Exchange {
+    loop {
+        let mut exchange = site.upstream.accept().unwrap();
+        if exchange.head.header(NUMBER) == head.header(NUMBER) {
+            return exchange;
+        }
+        assert!(exchange.body().is_err(), "a refused body was completed");
+    }
+}
+
 /// Upstreams that speak both: trailers get through HTTP/2 only.
 fn sites() -> [Site; 2] {
     [Site::start().unwrap(), Site::over_http2().unwrap()]
@@ -116,10 +130,11 @@ impl Protocol {
 #[test]
 fn requests() {
     let sites = sites();
-    for case in cases(Direction::Request) {
+    for (number, case) in cases(Direction::Request).into_iter().enumerate() {
         for protocol in PROTOCOLS {
             let site = protocol.of(&sites);
-            let head = site.post(&case.route, &case.content_type).unwrap();
+            let mut head = site.post(&case.route, &case.content_type).unwrap();
+            head.headers.extend(headers(&[(NUMBER, &format!("{number}-{protocol:?}"))]));
             let pieces = splits::pieces(&case.input, &splits::seeded(case.input.len(), 1));
             let (status, seen) = send(site, protocol, &head, &pieces, &case);
             let name = format!("{} over {protocol:?}", case.name);
@@ -149,7 +164,7 @@ fn responses() {
             let site = protocol.of(&sites);
             let head = site.post(&case.route, "application/json").unwrap();
             let name = format!("{} over {protocol:?}", case.name);
-            let reply = |mut exchange: veilwire_tests::upstream::Exchange| {
+            let reply = |mut exchange: Exchange| {
                 assert_eq!(exchange.body().unwrap(), b"{}");
                 let mut answer = ResponseHead::new(200, &[("content-type", &case.content_type)]);
                 if protocol == Protocol::Http1Length {

@@ -191,6 +191,7 @@ fn an_answer_that_passes_keeps_its_length() {
     assert_eq!(driver.request_head(&mut host, true), Action::Continue);
     host.set_response("content-type", "application/pdf");
     host.set_response("etag", "\"1\"");
+    host.set_response("content-length", "10");
     assert_eq!(driver.response_head(&mut host, false), Action::Continue);
     assert_eq!(FakeHost::header(&host.response, "etag"), Some("\"1\""));
     assert_eq!(FakeHost::header(&host.response, "content-length"), Some("10"));

@@ -21,9 +21,11 @@ fuzz_target!(|data: &[u8]| {
     let outcome = run_every_way(&case.plan, format, &planted.body, cuts);
     let Ok(findings) = &outcome.result else { return };
     assert!(!findings.is_empty() || outcome.out == planted.body, "changed without a finding");
-    planted.check_masked(&outcome.out);
+    // The digits of an escape and the text behind it can make a piece that no reader sees: of a form, what is read counts.
     if format == Format::Form {
         check_form(&planted, &outcome);
+    } else {
+        planted.check_masked(&outcome.out);
     }
 });
 

@@ -34,9 +34,15 @@ impl OpenAttributes {
         self.0.push(Attribute { depth, ..Attribute::default() });
     }
 
-    /// Is what stands at this depth a member of the last one?
-    pub(super) fn has_member(&self, depth: usize) -> bool {
-        self.0.last().is_some_and(|attribute| attribute.depth + 1 == depth)
+    /// Is what stands at this depth a member of the last one that is open?
+    pub(super) fn has_member(&mut self, depth: usize) -> bool {
+        self.around(depth).is_some()
+    }
+
+    /// The attribute that what stands at this depth is a member of. Those that lie deeper are over.
+    fn around(&mut self, depth: usize) -> Option<&mut Attribute> {
+        self.0.retain(|attribute| attribute.depth < depth);
+        self.0.last_mut().filter(|attribute| attribute.depth + 1 == depth)
     }
 
     /// A part of the last one's key.
@@ -63,9 +69,7 @@ impl OpenAttributes {
 
     /// A value begins at this depth: what masks it, if anything does.
     pub(super) fn begin_value(&mut self, depth: usize) -> Result<Option<FieldPlan>, MaskError> {
-        let Some(attribute) = self.0.last_mut().filter(|attribute| attribute.depth + 1 == depth) else {
-            return Ok(None);
-        };
+        let Some(attribute) = self.around(depth) else { return Ok(None) };
         attribute.valued = true;
         // SECURITY: what names it may still come, and then the value would have left.
         if !attribute.named {

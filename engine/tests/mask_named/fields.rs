@@ -138,6 +138,16 @@ fn a_value_in_front_of_its_key_is_refused_before_it_leaves() {
         let out = String::from_utf8(out).unwrap();
         assert!(!out.contains("0042") || late.contains("\"a\""), "{out}");
     }
+    // Attributes inside of a value end with it: what follows belongs to the one around them.
+    let inner = r#"{"kvlistValue":{"values":[{"key":"b","value":{"intValue":1}}]}}"#;
+    for late in [
+        format!(r#"[{{"key":"a","value":{inner},"key":"user.token"}}]"#),
+        format!(r#"[{{"key":"a","value":{inner},"key":"user.token","value":{{"stringValue":"0042"}}}}]"#),
+    ] {
+        let (out, ended) = check_splits(&plan, Format::Json, span(&late).as_bytes());
+        assert_eq!(ended.err(), Some(MaskError::LateMember), "{late}");
+        assert!(!String::from_utf8(out).unwrap().contains("0042"), "{late}");
+    }
     // Where no attribute is named, their order does not matter.
     let any = span(r#"[{"value":{"stringValue":"0042"},"key":"user.token"}]"#);
     becomes(&Setup::of("otel.traces").plan(), Format::Json, &any, &any);

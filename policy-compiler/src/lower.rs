@@ -113,6 +113,7 @@ impl Tables {
                 name: name.clone(),
                 severity: tag.severity,
                 replacement: Replacement::Placeholder(placeholder),
+                numbers: Numbers::String,
             })
         };
         self.tag.keys().map(tag).collect::<Option<_>>().ok_or(LowerError::Contradiction("tags"))

@@ -13,6 +13,7 @@
 
 mod automata;
 mod pattern;
+mod token;
 
 use crate::mask::automaton::{Automaton, DecodeError, Indecision};
 use crate::mask::detector::{MAX_AUTOMATA, MAX_DETECTORS, MAX_LAZY, MAX_VALIDATED, MAX_WINDOW};
@@ -21,6 +22,7 @@ use crate::policy::model::Validator;
 use pattern::Parsed;
 use std::fmt;
 use thiserror::Error;
+pub use token::token_pattern;
 
 /// Most bytes of the intermediate table of one automaton; a group of detectors that needs more is split.
 const TABLE_LIMIT: usize = 16 << 20;

@@ -67,6 +67,8 @@ use crate::format::inflate::{Inflate, Stop};
 use crate::format::{Coding, Format};
 use framer::{Framer, Run, framer};
 pub(crate) use notes::Notes;
+#[cfg(feature = "compile")]
+pub(crate) use pseudonym::Form;
 pub use pseudonym::Pseudonyms;
 use std::sync::Arc;
 
@@ -282,7 +284,9 @@ impl Masker {
 impl std::fmt::Debug for Masker {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let mut text = f.debug_struct("Masker");
-        text.field("held", &self.held()).field("found", &self.notes.findings.total()).field("failed", &self.failed);
+        text.field("held", &self.held())
+            .field("found", &self.notes.findings.total())
+            .field("failed", &self.failed);
         text.finish_non_exhaustive()
     }
 }

@@ -248,7 +248,9 @@ fn is_writable(replacement: &Replacement) -> bool {
     let named = match replacement {
         Replacement::Pseudonym(Pseudonym { name, .. }) => {
             let rest = |byte: u8| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'_';
-            name.len() <= 32 && name.starts_with(|first: char| first.is_ascii_uppercase()) && name.bytes().all(rest)
+            name.len() <= 32
+                && name.starts_with(|first: char| first.is_ascii_uppercase())
+                && name.bytes().all(rest)
         }
         Replacement::Placeholder(_) | Replacement::Partial(_) | Replacement::Drop => true,
     };

@@ -178,7 +178,12 @@ impl Document {
     /// Bytes of text and state that are held.
     pub(crate) fn held(&self) -> usize {
         let nested = self.nested.as_ref().map_or(0, |nested| nested.held());
-        self.unit.held() + self.scalar.held() + self.keys.held() + self.lead.held() + self.value.len() + nested
+        self.unit.held()
+            + self.scalar.held()
+            + self.keys.held()
+            + self.lead.held()
+            + self.value.len()
+            + nested
     }
 
     /// Is it the text of a string? Then only fields matter.
@@ -224,10 +229,7 @@ impl<'w> Writer<'w, '_> {
     }
 
     /// Runs with what is written going into the lead, if there is one.
-    fn leading(
-        &mut self,
-        work: impl FnOnce(&mut Self) -> Result<(), MaskError>,
-    ) -> Result<(), MaskError> {
+    fn leading(&mut self, work: impl FnOnce(&mut Self) -> Result<(), MaskError>) -> Result<(), MaskError> {
         if !self.document.lead.is_on() {
             return work(self);
         }

@@ -254,7 +254,12 @@ impl Framer for FormBody {
     }
 
     fn held(&self) -> usize {
-        self.escape.len() + self.unit.held() + self.name.held() + self.value.held() + self.lead.len() + self.kept.len()
+        self.escape.len()
+            + self.unit.held()
+            + self.name.held()
+            + self.value.held()
+            + self.lead.len()
+            + self.kept.len()
     }
 }
 

@@ -72,8 +72,7 @@ impl LongEvent {
             } else if let (Field::Data, at) = line.field() {
                 let (name, value) = line.split(at);
                 let room = instances.room(run.plan);
-                let (mut flow, mut sink) =
-                    (instances.flow(), Sink::new(run.plan, run.out, run.notes, room));
+                let (mut flow, mut sink) = (instances.flow(), Sink::new(run.plan, run.out, run.notes, room));
                 writer.data_start(name, &mut sink)?;
                 writer.data_part(value, &mut flow, &mut sink)?;
                 writer.data_end(line.end, &mut flow, &mut sink)?;

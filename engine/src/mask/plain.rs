@@ -8,8 +8,8 @@
 //! It does not know markup: a value that is interrupted by tags is not one text.
 
 use super::MaskError;
-use super::notes::Notes;
 use super::framer::{Framer, Run, framer};
+use super::notes::Notes;
 use super::plan::MaskPlan;
 use super::text::{Location, Sink, TextUnit};
 use crate::format::Format;

@@ -103,7 +103,8 @@ impl Party {
     pub(crate) fn value(&self, token: &[u8]) -> Option<(Vec<u8>, Form)> {
         let (name, number, form) = read(token)?;
         let table = self.table.0.try_borrow().ok()?;
-        let known = |entry: &&Entry| entry.number == number && entry.name.as_bytes().eq_ignore_ascii_case(name);
+        let known =
+            |entry: &&Entry| entry.number == number && entry.name.as_bytes().eq_ignore_ascii_case(name);
         Some((table.entries.iter().find(known)?.value.clone(), form))
     }
 }
@@ -134,7 +135,8 @@ impl Drop for Entry {
 /// Name, number and form of a token.
 fn read(token: &[u8]) -> Option<(&[u8], u32, Form)> {
     Form::ALL.iter().find_map(|(form, open, close)| {
-        let start = token.get(..open.len()).filter(|start| start.eq_ignore_ascii_case(open.as_bytes()))?.len();
+        let start =
+            token.get(..open.len()).filter(|start| start.eq_ignore_ascii_case(open.as_bytes()))?.len();
         let end = token.len().checked_sub(close.len())?;
         token.get(end..).filter(|end| end.eq_ignore_ascii_case(close.as_bytes()))?;
         let inside = token.get(start..end)?;

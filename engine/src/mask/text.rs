@@ -361,7 +361,10 @@ impl TextUnit {
 
     /// Bytes of text and state that are held.
     pub(crate) fn held(&self) -> usize {
-        (self.raw.len() - self.start) + self.cells.len() * size_of::<Cell>() + self.scan.held() + self.text.len()
+        (self.raw.len() - self.start)
+            + self.cells.len() * size_of::<Cell>()
+            + self.scan.held()
+            + self.text.len()
     }
 
     /// Writes what is decided of the kept bytes and then of `fresh`; returns the part of `fresh` that is not decided.

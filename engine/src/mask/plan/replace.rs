@@ -91,9 +91,10 @@ impl Replacements {
             }
         }
         // SECURITY: a span without a known tag is still replaced, by a text that says so.
-        best.map_or(Chosen { how: &How::Text, text: b"[MASKED]", numbers: Numbers::String }, |(entry, text)| {
-            entry.chosen(text, mixed)
-        })
+        best.map_or(
+            Chosen { how: &How::Text, text: b"[MASKED]", numbers: Numbers::String },
+            |(entry, text)| entry.chosen(text, mixed),
+        )
     }
 
     /// The text of a tag with which `text` begins.

@@ -105,7 +105,7 @@ impl EventWriter {
 
     /// A line that is no data.
     pub(crate) fn line(&mut self, line: Line<'_>, sink: &mut Sink<'_>) -> Result<(), MaskError> {
-        if !self.in_text && !self.document.scalar().has_ended() {
+        if !self.in_text && !self.document.holds_beside() {
             return self.scan_line(line, sink);
         }
         let mut scanned = Vec::new();
@@ -118,7 +118,7 @@ impl EventWriter {
             return sink.fits(self.gap.len());
         }
         self.beside(sink, &scanned);
-        sink.fits(self.document.scalar().held())
+        sink.fits(self.document.held())
     }
 
     /// The end of the data.

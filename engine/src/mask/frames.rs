@@ -293,6 +293,11 @@ impl FrameDocument {
         Ok(())
     }
 
+    /// Does what stands beside the document have to wait?
+    pub(crate) fn holds_beside(&self) -> bool {
+        self.document.scalar.has_ended() || self.document.lead.is_on()
+    }
+
     /// Writes what stands beside the document: at once, or with what waits before it.
     pub(crate) fn beside(&mut self, bytes: &[u8], out: &mut Vec<u8>) {
         let Document { scalar, lead, .. } = &mut self.document;

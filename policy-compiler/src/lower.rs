@@ -140,9 +140,11 @@ impl Tables {
         self.detector
             .keys()
             .map(detector)
-            .chain(self.tokens.values().map(|token| {
-                Some(Detector { name: token.name.clone(), tag: token.tag, validator: None })
-            }))
+            .chain(
+                self.tokens.values().map(|token| {
+                    Some(Detector { name: token.name.clone(), tag: token.tag, validator: None })
+                }),
+            )
             .collect::<Option<_>>()
             .ok_or(LowerError::Contradiction("detectors"))
     }

@@ -7,7 +7,8 @@ use veilwire_engine::mask::Place;
 use veilwire_engine::policy::Policy;
 use veilwire_engine::policy::id::{DetectorId, MaskId, RouteId};
 use veilwire_engine::policy::model::{
-    Content, Effect, Field, Mask, Partial, Pseudonym, Replacement, Route, RoutePath, Rule, Thinking, UnknownContent,
+    Content, Effect, Field, Mask, Partial, Pseudonym, Replacement, Route, RoutePath, Rule, Thinking,
+    UnknownContent,
 };
 
 /// What a policy covers.

@@ -1,8 +1,8 @@
 //! `spec.tags`: what a finding means, how bad it is, and what is written instead.
 
 use super::choice;
-use super::reader::{Fields, check_name, not_understood, number, text};
-use super::yaml::Node;
+use super::reader::{Fields, check_name, number, text};
+use super::yaml::{Kind, Node};
 use crate::diagnostic::{Code, Diagnostic, Diagnostics, Spanned, Text};
 use veilwire_engine::policy::model::{Numbers, Severity};
 
@@ -56,11 +56,18 @@ pub fn read(node: &Node, name: &Text, out: &mut Diagnostics) -> Tag {
         tag.replaced = true;
         (tag.placeholder, tag.how) = read_replacement(node, out);
     }
-    let numbers = [("string", Numbers::String), ("zero", Numbers::Zero), ("null", Numbers::Null)];
-    let written = fields.take("numbers").and_then(|node| choice(node, "replacement of numbers", &numbers, &[], out));
-    tag.numbers = written.map(|numbers| numbers.value);
+    tag.numbers = fields.take("numbers").and_then(|node| read_numbers(node, out));
     fields.close(out);
     tag
+}
+
+fn read_numbers(node: &Node, out: &mut Diagnostics) -> Option<Numbers> {
+    // The word, and not that nothing is written there.
+    if matches!(node.kind, Kind::Null) && node.span.end > node.span.start {
+        return Some(Numbers::Null);
+    }
+    let known = [("string", Numbers::String), ("zero", Numbers::Zero), ("null", Numbers::Null)];
+    choice(node, "replacement of numbers", &known, &[], out).map(|numbers| numbers.value)
 }
 
 fn read_replacement(node: &Node, out: &mut Diagnostics) -> (Option<Text>, Option<How>) {
@@ -111,6 +118,7 @@ fn read_name(node: &Node, out: &mut Diagnostics) -> Option<String> {
         return Some(name.value);
     }
     let help = "at most 32 upper-case letters, digits and `_`, beginning with a letter, as in `EMAIL`";
-    out.push(not_understood(&name, "name of a pseudonym", std::iter::empty()).help(help));
+    let message = format!("`{}` is no name for pseudonyms", name.value);
+    out.push(Diagnostic::at(Code::E0205, name.span, message).help(help));
     None
 }

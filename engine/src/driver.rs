@@ -80,6 +80,7 @@ impl Driver {
         let mut edits = HeadEdits::default();
         let head = RequestHead { headers: &headers };
         let step = self.exchange.request_head(head, end, &mut edits, &HostVerifier(host), host.now());
+        edits.prune(&headers);
         let action = self.carry_out(host, step, &edits);
         self.export(host);
         if action == Action::Pause && self.end == End::Open {
@@ -107,10 +108,13 @@ impl Driver {
         let mut edits = HeadEdits::default();
         let head = ResponseHead { headers: &headers, source };
         match self.exchange.response_head(head, end, &mut edits) {
-            Step::Continue => match host.apply(Side::Response, &edits) {
-                Ok(()) => Action::Continue,
-                Err(HostError) => self.fail_closed(host, Direction::Response),
-            },
+            Step::Continue => {
+                edits.prune(&headers);
+                match host.apply(Side::Response, &edits) {
+                    Ok(()) => Action::Continue,
+                    Err(HostError) => self.fail_closed(host, Direction::Response),
+                }
+            }
             Step::Reply(reply) => self.reply(host, &reply),
             Step::Pause | Step::Abort => self.cut(host),
         }
@@ -478,17 +482,23 @@ fn transport_facts<H: Host>(host: &H, names: &FactNames) -> TransportFacts {
         let text = String::from_utf8(bytes).ok()?;
         (!text.is_empty() && text.len() <= 1024 && !text.chars().any(char::is_control)).then_some(text)
     };
-    let peer = Peer {
-        uri_san: fact(names.uri_san),
-        dns_san: fact(names.dns_san),
-        subject: fact(names.subject),
-        sha256: fact(names.sha256),
+    let mtls = names
+        .mtls
+        .then(|| matches!(host.property(&[names.root, "mtls"]), Ok(Some(flag)) if flag.first() == Some(&1)));
+    // Whoever showed no certificate has nothing to be asked about; every question is a call.
+    let peer = if mtls == Some(false) {
+        Peer::default()
+    } else {
+        Peer {
+            uri_san: fact(names.uri_san),
+            dns_san: fact(names.dns_san),
+            subject: fact(names.subject),
+            sha256: fact(names.sha256),
+        }
     };
     TransportFacts {
         version: fact("tls_version"),
-        mtls: names.mtls.then(
-            || matches!(host.property(&[names.root, "mtls"]), Ok(Some(flag)) if flag.first() == Some(&1)),
-        ),
+        mtls,
         peer: (peer != Peer::default()).then_some(peer),
     }
 }

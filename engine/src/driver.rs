@@ -3,6 +3,7 @@
 //! Every failure of the host ends in a refusal; `Driver::fail_closed` is the only place that says how. What waits in
 //! the host's buffer, and how the client of a refused response is told before it is cut, is known here and nowhere else.
 
+use crate::bytes::equal;
 use crate::decision::Direction;
 use crate::exchange::{
     BodyStep, CalloutId, CalloutReply, Event, Exchange, RequestHead, ResponseHead, Source, Step,
@@ -25,6 +26,9 @@ pub enum Action {
 
 /// How long a refused response is swallowed before it is cut, in milliseconds.
 const SWALLOW_MS: u64 = 5_000;
+
+/// Bytes by which what leaves may be longer than what came, without the output being moved.
+const ROOM: usize = 128;
 
 /// Runs one exchange on a host.
 #[derive(Debug)]
@@ -142,6 +146,8 @@ impl Driver {
             return self.fail_closed(host, direction);
         };
         let mut out = kept;
+        // What leaves is about what came.
+        out.reserve(chunk.len() + ROOM);
         let step = self.exchange.body(direction, &chunk, &mut out);
         let step = if end { self.body_end(direction, step, &mut out) } else { step };
         self.carry_out_body(host, direction, step, &chunk, &out, end)
@@ -278,7 +284,7 @@ impl Driver {
         let waits = step == BodyStep::WriteBack && self.may_end_in_trailers(host, direction);
         let window = std::mem::take(self.window(direction));
         match step {
-            BodyStep::Pass if window.safe == 0 && out == chunk => Action::Continue,
+            BodyStep::Pass if window.safe == 0 && equal(out, chunk) => Action::Continue,
             BodyStep::Pass | BodyStep::Emit | BodyStep::WriteBack => {
                 if host.replace_body(side(direction), out).is_err() {
                     return self.fail_closed(host, direction);
@@ -496,9 +502,5 @@ fn transport_facts<H: Host>(host: &H, names: &FactNames) -> TransportFacts {
             sha256: fact(names.sha256),
         }
     };
-    TransportFacts {
-        version: fact("tls_version"),
-        mtls,
-        peer: (peer != Peer::default()).then_some(peer),
-    }
+    TransportFacts { version: fact("tls_version"), mtls, peer: (peer != Peer::default()).then_some(peer) }
 }

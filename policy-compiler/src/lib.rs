@@ -27,6 +27,7 @@ pub mod detect;
 pub mod diagnostic;
 pub mod emit;
 pub mod files;
+pub mod library;
 pub mod lint;
 pub mod lower;
 pub mod output;

@@ -25,7 +25,7 @@ fn set() -> Arc<DetectorSet> {
         patterns.push(Pattern {
             detector: DetectorId(TOKEN),
             regex: token_pattern("EMAIL"),
-            validator: None,
+            ..Pattern::default()
         });
         Arc::new(DetectorSet::new(build(&patterns, 512).unwrap().automata, &all_detectors()).unwrap())
     }))

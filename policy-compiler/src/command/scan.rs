@@ -4,14 +4,14 @@
 
 use super::{compile, folder_of};
 use crate::cli::{Deny, Format, Outcome, PolicyArguments};
-use crate::detect::{Hit, Probe, Wanted};
+use crate::detect::{Hit, Probe, Rule, Wanted};
 use crate::emit::envoy::Deployment;
 use crate::output;
 use crate::pack::{self, Pack};
 use std::collections::BTreeMap;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
-use veilwire_engine::policy::model::{Limits, Validator};
+use veilwire_engine::policy::model::Limits;
 
 /// Arguments of `scan`.
 #[derive(Clone, Debug, clap::Args)]
@@ -80,7 +80,8 @@ fn of_packs(chosen: &[String]) -> Result<Detectors, Outcome> {
         [] => pack::references().collect(),
         chosen => chosen.iter().map(String::as_str).collect(),
     };
-    let mut found: BTreeMap<String, (String, String, Option<Validator>)> = BTreeMap::new();
+    // By name in the library: a detector that two packs carry is one detector, named by the first.
+    let mut found: BTreeMap<String, (usize, String, String, Rule)> = BTreeMap::new();
     for reference in all {
         let Some(pack) = Pack::load(reference) else {
             let known = crate::diagnostic::listing(pack::references());
@@ -90,20 +91,16 @@ fn of_packs(chosen: &[String]) -> Result<Detectors, Outcome> {
         let pack = pack.map_err(|error| broken(&error))?;
         for detector in &pack.detectors {
             let body = &detector.body;
-            let (Some(tag), Some(pattern)) = (&body.tag, &body.pattern) else { continue };
-            let validator = body.validate.as_ref().map(|validator| validator.value);
-            found.insert(
-                pack.full_name(&detector.name),
-                (tag.value.clone(), pattern.value.clone(), validator),
-            );
+            let (Some(tag), Some(rule)) = (&body.tag, body.rule()) else { continue };
+            let name = detector.name.value.clone();
+            if found.get(&name).is_none_or(|(rank, ..)| pack.rank < *rank) {
+                found.insert(name, (pack.rank, pack.full_name(&detector.name), tag.value.clone(), rule));
+            }
         }
     }
-    let wanted: Vec<Wanted<'_>> = found
-        .iter()
-        .map(|(name, (_, pattern, validator))| Wanted { name, pattern, validator: *validator })
-        .collect();
+    let wanted: Vec<Wanted<'_>> = found.values().map(|(_, name, _, rule)| Wanted { name, rule }).collect();
     let probe = Probe::new(&wanted, Limits::default().window).map_err(|error| broken(&error))?;
-    Ok(Detectors { probe, tags: found.into_iter().map(|(name, (tag, ..))| (name, tag)).collect() })
+    Ok(Detectors { probe, tags: found.into_values().map(|(_, name, tag, _)| (name, tag)).collect() })
 }
 
 fn broken(error: &dyn std::error::Error) -> Outcome {

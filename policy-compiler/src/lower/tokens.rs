@@ -1,6 +1,7 @@
 //! The detectors of pseudonyms: they find the tokens in answers, and what looks like one in requests.
 
 use super::LowerError;
+use crate::detect::Rule;
 use crate::resolve::Resolved;
 use std::collections::{BTreeMap, BTreeSet};
 use veilwire_engine::compile::token_pattern;
@@ -11,7 +12,7 @@ use veilwire_engine::policy::model::{Pseudonym, Replacement};
 pub(super) struct Token {
     /// As findings call it: no detector of a policy can be called so.
     pub(super) name: String,
-    pub(super) pattern: String,
+    pub(super) rule: Rule,
     pub(super) id: DetectorId,
     pub(super) tag: TagId,
 }
@@ -27,7 +28,7 @@ pub(super) fn tokens(
         if let Some(name) = name_of(resolved, tag) {
             tokens.entry(name.to_owned()).or_insert(Token {
                 name: format!("pseudonym:{name}"),
-                pattern: token_pattern(name),
+                rule: Rule { pattern: token_pattern(name), ..Rule::default() },
                 id: DetectorId(0),
                 tag: TagId(id),
             });

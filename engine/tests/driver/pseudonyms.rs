@@ -1,7 +1,7 @@
 //! Pseudonyms through the driver: one table for query, headers and body of an exchange, and for no other exchange.
 
-use super::support::{EMAIL, FakeHost, model, token};
 use super::feed;
+use super::support::{EMAIL, FakeHost, model, token};
 use std::sync::{Arc, OnceLock};
 use veilwire_engine::compile::{Pattern, build, token_pattern};
 use veilwire_engine::decision::Direction::{Request, Response};

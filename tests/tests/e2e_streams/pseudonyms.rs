@@ -1,6 +1,8 @@
-//! Pseudonyms, partial values and dropped members in real Envoy: what the upstream sees, and what the client has back.
+//! Replacements in real Envoy: pseudonyms, partial values, dropped members, and tokens with a key of Envoy's environment.
 
-use veilwire_tests::site::{POLICY, Site};
+use veilwire_tests::envoy::{Envoy, Options};
+use veilwire_tests::site::{Kit, POLICY, Site};
+use veilwire_tests::upstream::Upstream;
 use veilwire_tests::wire::{Headers, ResponseHead, headers};
 
 const EMAIL: &str = "ada.lovelace@example.com";
@@ -95,5 +97,52 @@ fn a_stream_gives_values_back_however_it_cuts_their_tokens() {
         assert!(seen.contains("I am <EMAIL_1>") && !seen.contains("lovelace"), "{seen}");
         assert_eq!(joined(&answer), format!("Dear {EMAIL}, ask <EMAIL_2> or {EMAIL}."), "pieces of {size}");
         assert!(answer.ends_with("data: [DONE]\n\n"));
+    }
+}
+
+/// 32 times `A`, in base64; what it makes of the address is computed elsewhere, in the tests of the engine too.
+const KEY: &str = "QUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUE=";
+const VARIABLE: &str = "VEILWIRE_TEST_PSEUDONYMS";
+
+/// A policy whose tokens need a key.
+fn keyed() -> String {
+    let tags = format!(
+        "  keys: {{pseudonyms: {{hmacSha256: {{id: k1, from: {{environment: {VARIABLE}}}}}}}}}
+  tags:
+    pii.email: {{severity: high, replace: {{tokenize: {{key: pseudonyms, prefix: c_, canonical: lowercase}}}}}}
+  identity:
+"
+    );
+    POLICY.replacen("  identity:\n", &tags, 1)
+}
+
+fn environment(value: &str) -> Options {
+    Options { environment: vec![(VARIABLE.to_owned(), value.to_owned())], ..Options::default() }
+}
+
+#[test]
+fn tokens_are_made_with_a_key_of_the_environment() {
+    let site = Site::with_options("corpus.yaml", &keyed(), &environment(KEY)).unwrap();
+    let (seen, answer) = exchange(
+        &site,
+        &ask("mail Ada@Example.com"),
+        ("application/json", &["{\"choices\":[{\"message\":{\"content\":\"ada@example.com\"}}]}"]),
+    );
+    assert!(seen.contains("mail c_k1_76SNTW2JMSMKN2FP\""), "{seen}");
+    assert_eq!(answer, "{\"choices\":[{\"message\":{\"content\":\"c_k1_76SNTW2JMSMKN2FP\"}}]}");
+    let log = site.envoy.log_tail();
+    assert!(!log.contains("QUFB") && !site.kit.compiled.envoy_yaml.contains("QUFB"), "the key is told");
+}
+
+#[test]
+fn without_its_key_envoy_does_not_start() {
+    let mut upstream = None;
+    let kit =
+        Kit::with_policy("corpus.yaml", &keyed(), |pki| Ok(upstream.insert(Upstream::start(pki)?).port()));
+    let kit = kit.unwrap();
+    for options in [Options::default(), environment("c2hvcnQ=")] {
+        let error = Envoy::start_with(&kit.config, &options).err().expect("Envoy started without a key");
+        let told = format!("{error:#}");
+        assert!(told.contains("key 0 is not there") && !told.contains("c2hvcnQ"), "{told}");
     }
 }

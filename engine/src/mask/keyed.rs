@@ -163,7 +163,8 @@ mod tests {
         // The first ten bytes of the MAC, by another way.
         let mac = hmac(&key, &[b"t\0ada@example.com"]);
         let bits: String = mac[..10].iter().map(|byte| format!("{byte:08b}")).collect();
-        let digits = (0..16).map(|at| usize::from_str_radix(&bits[at * 5..at * 5 + 5], 2).unwrap());
+        let five = |digits: &[u8]| digits.iter().fold(0, |sum, &digit| sum * 2 + usize::from(digit - b'0'));
+        let digits = bits.as_bytes().chunks(5).map(five);
         let expected: String = digits.map(|at| char::from(b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"[at])).collect();
         assert_eq!(lower, expected);
     }

@@ -51,9 +51,13 @@ mod tests {
         assert_eq!(secret.bytes(), Some([7; 32].as_slice()));
         assert_eq!(format!("{secret:?} {:?}", Secret::default()), "Secret(…) Secret");
         let short = STANDARD.encode([7; 31]);
-        for bad in
-            [short.as_str(), "", "-", &text[1..], "not base64 at all, but quite a long text of some kind"]
-        {
+        for bad in [
+            short.as_str(),
+            "",
+            "-",
+            text.trim_start_matches(char::is_alphabetic),
+            "not base64 at all, but quite a long text of some kind",
+        ] {
             assert_eq!(Secret::read(bad.as_bytes()), None);
         }
     }

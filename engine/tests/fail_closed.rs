@@ -308,7 +308,7 @@ fn keys() {
         None,
         Some(""),
         Some("-"),
-        Some(&good[4..]),
+        Some("QUFBQUFBQUFB"),
         Some("no base64 but long enough to be a key, is it not?"),
     ] {
         assert_eq!(load(bad).err(), Some(InvalidPolicy::Key(0)));

@@ -1,6 +1,6 @@
 //! Replacements in real Envoy: pseudonyms, partial values, dropped members, and tokens with a key of Envoy's environment.
 
-use veilwire_tests::envoy::{Envoy, Options};
+use veilwire_tests::envoy::{Options, validate};
 use veilwire_tests::site::{Kit, POLICY, Site};
 use veilwire_tests::upstream::Upstream;
 use veilwire_tests::wire::{Headers, ResponseHead, headers};
@@ -131,7 +131,7 @@ fn tokens_are_made_with_a_key_of_the_environment() {
     assert!(seen.contains("mail c_k1_76SNTW2JMSMKN2FP\""), "{seen}");
     assert_eq!(answer, "{\"choices\":[{\"message\":{\"content\":\"c_k1_76SNTW2JMSMKN2FP\"}}]}");
     let log = site.envoy.log_tail();
-    assert!(!log.contains("QUFB") && !site.kit.compiled.envoy_yaml.contains("QUFB"), "the key is told");
+    assert!(!log.contains(KEY) && !site.kit.compiled.envoy_yaml.contains(KEY), "the key is told");
 }
 
 #[test]
@@ -140,9 +140,8 @@ fn without_its_key_envoy_does_not_start() {
     let kit =
         Kit::with_policy("corpus.yaml", &keyed(), |pki| Ok(upstream.insert(Upstream::start(pki)?).port()));
     let kit = kit.unwrap();
-    for options in [Options::default(), environment("c2hvcnQ=")] {
-        let error = Envoy::start_with(&kit.config, &options).err().expect("Envoy started without a key");
-        let told = format!("{error:#}");
-        assert!(told.contains("key 0 is not there") && !told.contains("c2hvcnQ"), "{told}");
-    }
+    // A trial run loads the filter as a start does, and ends.
+    let output = validate(&kit.config, Some(kit.folder())).unwrap();
+    let told = String::from_utf8_lossy(&output.stderr);
+    assert!(!output.status.success() && told.contains("key 0 is not there"), "{told}");
 }

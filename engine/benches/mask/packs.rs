@@ -12,7 +12,7 @@ use veilwire_engine::mask::MaskPlan;
 use veilwire_engine::mask::detector::{DetectorBits, DetectorSet};
 use veilwire_engine::policy::id::{DetectorId, MaskId, TagId};
 use veilwire_engine::policy::model::{
-    Content, Detector, Limits, Mask, Replacement, Scheme, Severity, Tag, Thinking, Validator,
+    Content, Detector, Limits, Mask, Numbers, Replacement, Scheme, Severity, Tag, Thinking, Validator,
 };
 
 pub type Failure = Box<dyn std::error::Error + Send + Sync>;
@@ -94,6 +94,7 @@ fn plan(
         name: "found".to_owned(),
         severity: Severity::High,
         replacement: Replacement::Placeholder("[FOUND]".to_owned()),
+        numbers: Numbers::String,
     }];
     let mask = Mask {
         name: "all".to_owned(),

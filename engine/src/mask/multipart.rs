@@ -5,8 +5,12 @@
 //! they are: what is written into a part can never make one.
 //!
 //! Parts of any other type or with a transfer encoding pass where the policy names their type, and are refused otherwise.
+//! Parts that say how long they are (`sized`) are held, and say what they have become.
+//!
 //! Parts that are multipart themselves are refused, and so is text before the first and behind the last delimiter, which
 //! readers skip.
+
+mod sized;
 
 use super::MaskError;
 use super::document::Layer;
@@ -21,6 +25,7 @@ use super::text::{Location, Sink, TextUnit};
 use crate::format::multipart::{Boundary, PartHead, find, parameters, undecided};
 use crate::format::{Format, FormatError, PassId};
 use memchr::memchr;
+use sized::{Head, Sized};
 
 /// A multipart body.
 pub(crate) struct MultipartBody {
@@ -34,6 +39,8 @@ pub(crate) struct MultipartBody {
     /// How many of them no head ends in.
     looked: usize,
     part: Part,
+    /// The part, where its head says how long it is.
+    sized: Option<Sized>,
     name: Name,
     /// The last bytes of the part that were put out: a delimiter may not begin in them.
     written: Vec<u8>,
@@ -70,6 +77,7 @@ impl MultipartBody {
             raw: Vec::new(),
             looked: 0,
             part: Part::Dropped,
+            sized: None,
             name: Name::default(),
             written: Vec::new(),
         }
@@ -170,26 +178,38 @@ impl MultipartBody {
             _ => return Err(MaskError::Part),
         };
         let mut unit = TextUnit::default();
+        let mut written = Head::default();
         for (name, value) in &head.lines {
             // SECURITY: a head whose names say something is not understood.
             if !unit.probe(name, plan)?.is_empty() {
                 return Err(MaskError::Part);
             }
-            let masked = mask(value, HEAD, false, plan, run.findings)?;
-            for piece in [name, b":".as_slice(), masked.as_deref().unwrap_or(value), b"\r\n"] {
-                run.out.extend_from_slice(piece);
+            let masked = mask(value, HEAD, false, plan, run.notes)?;
+            written.line(name, masked.as_deref().unwrap_or(value));
+        }
+        let field = plan.actions(self.name.state()).and_then(|actions| actions.field.as_ref());
+        let field = field.filter(|_| self.name.is_named());
+        // What passes without a look has the length that it had.
+        if Head::says_length(head) && (field.is_some() || !matches!(part, Part::Opaque(..))) {
+            self.sized = Some(Sized::new(written));
+        } else {
+            run.out.extend_from_slice(&written.finish());
+        }
+        self.part = part;
+        if let Some(field) = field {
+            self.part = Part::Dropped;
+            let at = self.name.location("part");
+            let replace = |run: &mut Run<'_>| {
+                Sink::new(plan, run.out, run.notes, plan.state_limit()).replace_field(field, None, at);
+                Ok(())
+            };
+            match &mut self.sized {
+                Some(sized) => sized.write(run, replace)?,
+                None => replace(run)?,
             }
         }
-        run.out.extend_from_slice(b"\r\n");
-        self.part = part;
-        let field = plan.actions(self.name.state()).and_then(|actions| actions.field.as_ref());
-        if let (Some(field), true) = (field, self.name.is_named()) {
-            let mut sink = Sink::new(plan, run.out, run.findings, plan.state_limit());
-            sink.replace_field(field, self.name.location("part"));
-            self.part = Part::Dropped;
-        }
         if let Part::Opaque(pass, _) = self.part {
-            run.findings.pass(UnseenKind::Content(pass), self.name.location("part").describe(plan));
+            run.notes.pass(UnseenKind::Content(pass), self.name.location("part").describe(plan));
         }
         Ok(())
     }
@@ -235,6 +255,20 @@ impl MultipartBody {
     }
 
     fn write_part(&mut self, text: &[u8], run: &mut Run<'_>) -> Result<(), MaskError> {
+        let Some(mut sized) = self.sized.take() else { return self.write_text(text, run) };
+        let done = sized.write(run, |run| self.write_text(text, run));
+        self.sized = Some(sized);
+        done
+    }
+
+    fn end_part(&mut self, run: &mut Run<'_>) -> Result<(), MaskError> {
+        let Some(mut sized) = self.sized.take() else { return self.end_text(run) };
+        sized.write(run, |run| self.end_text(run))?;
+        sized.finish(run.out);
+        Ok(())
+    }
+
+    fn write_text(&mut self, text: &[u8], run: &mut Run<'_>) -> Result<(), MaskError> {
         let start = run.out.len();
         let at = self.name.location("part");
         let done = match &mut self.part {
@@ -243,7 +277,7 @@ impl MultipartBody {
             Part::Opaque(_, label) => label.check(text, run.out),
             Part::Text(nested) => {
                 let end = memchr(0, text).unwrap_or(text.len());
-                let mut sink = Sink::new(run.plan, run.out, run.findings, run.plan.state_limit());
+                let mut sink = Sink::new(run.plan, run.out, run.notes, run.plan.state_limit());
                 let written = nested.literal(text.get(..end).unwrap_or_default(), &mut sink, at);
                 written.and_then(|()| sink.fits(nested.held())).and(if end < text.len() {
                     Err(MaskError::Charset)
@@ -256,14 +290,14 @@ impl MultipartBody {
         done
     }
 
-    fn end_part(&mut self, run: &mut Run<'_>) -> Result<(), MaskError> {
+    fn end_text(&mut self, run: &mut Run<'_>) -> Result<(), MaskError> {
         let start = run.out.len();
         let at = self.name.location("part");
         match &mut self.part {
             Part::Dropped | Part::Opaque(..) => {}
             Part::Other(framer) => framer.end(run)?,
             Part::Text(nested) => {
-                nested.finish(&mut Sink::new(run.plan, run.out, run.findings, run.plan.state_limit()), at)?;
+                nested.finish(&mut Sink::new(run.plan, run.out, run.notes, run.plan.state_limit()), at)?;
             }
         }
         self.part = Part::Dropped;
@@ -285,7 +319,7 @@ impl MultipartBody {
     }
 }
 
-const HEAD: Location<'static> = Location { root: "part.head", outer: &[], inner: &[] };
+const HEAD: Location<'static> = Location::of("part.head").verbatim();
 
 impl Framer for MultipartBody {
     fn write(&mut self, chunk: &[u8], run: &mut Run<'_>) -> Result<(), MaskError> {
@@ -315,6 +349,7 @@ impl Framer for MultipartBody {
             Part::Other(framer) => framer.held(),
             Part::Dropped | Part::Opaque(..) => 0,
         };
-        self.raw.len() + self.written.len() + self.name.held() + part
+        let sized = self.sized.as_ref().map_or(0, Sized::held);
+        self.raw.len() + self.written.len() + self.name.held() + part + sized
     }
 }

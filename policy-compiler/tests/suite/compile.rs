@@ -3,7 +3,7 @@
 use crate::support::{deployment, files, source};
 use veilwire_engine::policy::Policy;
 use veilwire_engine::policy::model::{
-    Effect, Field, Model, Replacement, RoutePath, Severity, Thinking, TlsVersion,
+    Effect, Field, Model, Numbers, Partial, Pseudonym, Replacement, RoutePath, Severity, Thinking, TlsVersion,
 };
 use veilwire_policy_compiler::detect::Probe;
 use veilwire_policy_compiler::diagnostic::render;
@@ -152,6 +152,55 @@ fn placeholders_know_their_tag() {
     )]);
     let tags = compile(&source).model.tags;
     assert!(tags.iter().any(|tag| tag.replacement == Replacement::Placeholder("[pii.email]".to_owned())));
+}
+
+#[test]
+fn tags_say_how_values_are_replaced() {
+    let source = edited(&[(
+        "  identity:\n",
+        "  tags:
+    pii.email: {severity: low, replace: {pseudonym: EMAIL}}
+    pii.gov-id: {severity: low, replace: {partial: {keepLast: 3, maskLength: 4}, placeholder: \"[{detector}]\"}, numbers: zero}
+    pii.contact: {severity: low, replace: {drop: {}}, numbers: null}
+  identity:
+",
+    )]);
+    let model = compile(&source).model;
+    let tag = |name: &str| {
+        let tag = model.tags.iter().find(|tag| tag.name == name).unwrap();
+        (tag.replacement.clone(), tag.numbers)
+    };
+    let pseudonym = Pseudonym { name: "EMAIL".to_owned(), otherwise: "[PII.EMAIL]".to_owned() };
+    assert_eq!(tag("pii.email"), (Replacement::Pseudonym(pseudonym), Numbers::String));
+    let otherwise = "[{detector}]".to_owned();
+    let partial = Partial { keep_first: 0, keep_last: 3, mask_length: Some(4), otherwise };
+    assert_eq!(tag("pii.gov-id"), (Replacement::Partial(partial), Numbers::Zero));
+    let tokens: Vec<&str> = model
+        .masks
+        .iter()
+        .flat_map(|mask| &mask.tokens)
+        .map(|id| model.detectors[id.index()].name.as_str())
+        .collect();
+    assert_eq!(tokens, ["pseudonym:EMAIL"]);
+    assert_eq!(model.detectors.last().unwrap().name, "pseudonym:EMAIL", "behind all that a policy can name");
+}
+
+#[test]
+fn fields_that_are_dropped_say_so_in_the_model() {
+    let source = edited(&[
+        (
+            "  identity:\n",
+            "  tags: {gone: {severity: low, replace: {drop: {}}, numbers: null}}\n  identity:\n",
+        ),
+        (
+            "in: [requestBody, responseBody]}",
+            "in: [requestBody, responseBody]}, fields: [{tag: gone, at: [json.$.x]}]",
+        ),
+    ]);
+    let model = compile(&source).model;
+    let gone = model.tags.iter().find(|tag| tag.name == "gone").unwrap();
+    assert_eq!((&gone.replacement, gone.numbers), (&Replacement::Drop, Numbers::Null));
+    assert!(model.masks.iter().all(|mask| mask.tokens.is_empty()));
 }
 
 /// Every pack's own examples, through the artifact's automata.

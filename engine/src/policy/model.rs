@@ -230,6 +230,97 @@ pub enum Validator {
     Entropy(u8),
     /// The same, and not what stands in examples in place of a credential.
     Secret(u8),
+    /// International bank account number: length by country, ISO/IEC 7064 MOD 97-10.
+    #[serde(rename = "mod-97")]
+    Mod97,
+    /// An assigned country code with as many digits as it has (ITU-T E.164).
+    PhoneInternational,
+    /// Six to thirteen digits in groups that are no date.
+    PhoneNational,
+    /// An address of IP version 6 (RFC 4291).
+    Ipv6,
+    /// Base58 with a checksum, as in addresses of Bitcoin.
+    Base58check,
+    /// Bech32 and Bech32m (BIP 173, BIP 350).
+    Bech32,
+    /// A number that a state or an industry gives, with its check digits.
+    Number(Scheme),
+}
+
+/// Numbers with check digits, by who gives them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Scheme {
+    /// United States: routing number of a bank.
+    UsAba,
+    /// United States: National Provider Identifier.
+    UsNpi,
+    /// United Kingdom: NHS number.
+    UkNhs,
+    /// Germany: tax identification number.
+    DeTaxId,
+    /// Germany: number of an identity card or passport with its check digit, as in ICAO Doc 9303.
+    DeIdCard,
+    /// France: NIR, the number of social security.
+    FrNir,
+    /// Spain: DNI, NIF and NIE.
+    EsNif,
+    /// Italy: codice fiscale.
+    ItFiscalCode,
+    /// Poland: PESEL.
+    PlPesel,
+    /// Poland: NIP.
+    PlNip,
+    /// Netherlands: BSN.
+    NlBsn,
+    /// Belgium: national number.
+    BeNn,
+    /// Portugal: NIF.
+    PtNif,
+    /// Switzerland: AHV number.
+    ChAhv,
+    /// Norway: fødselsnummer.
+    NoFnr,
+    /// Denmark: CPR number.
+    DkCpr,
+    /// Romania: CNP.
+    RoCnp,
+    /// Czechia and Slovakia: rodné číslo.
+    CzRc,
+    /// Sweden: personnummer.
+    SePnr,
+    /// Finland: henkilötunnus.
+    FiHetu,
+    /// Brazil: CPF.
+    BrCpf,
+    /// Brazil: CNPJ.
+    BrCnpj,
+    /// Mexico: CURP.
+    MxCurp,
+    /// India: Aadhaar.
+    InAadhaar,
+    /// Australia: tax file number.
+    AuTfn,
+    /// Australia: business number.
+    AuAbn,
+    /// Canada: social insurance number.
+    CaSin,
+    /// Korea: resident registration number.
+    KrRrn,
+    /// Japan: individual number.
+    JpMyNumber,
+    /// China: resident identity number.
+    CnId,
+    /// Singapore: NRIC and FIN.
+    SgNric,
+    /// Thailand: identity number.
+    ThId,
+    /// South Africa: identity number.
+    ZaId,
+    /// Turkey: identity number.
+    TrId,
+    /// Vehicle identification number with its check digit, as in North America and China.
+    Vin,
 }
 
 /// Where identities come from.

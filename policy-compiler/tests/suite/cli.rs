@@ -143,7 +143,7 @@ fn json_is_one_document_whatever_happens() {
     for (arguments, expected) in [
         (&["check", "policy.yaml", "--format", "json"][..], 0),
         (&["compile", "policy.yaml", "-o", "out", "--format", "json"], 0),
-        (&["scan", "policy.yaml", "--format", "json"], 0),
+        (&["scan", "policy.yaml", "--pack", "secrets@1", "--format", "json"], 0),
     ] {
         let output = veilwire(folder.path(), arguments);
         assert_eq!(code(&output), expected, "{arguments:?} {}", stderr(&output));

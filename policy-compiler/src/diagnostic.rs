@@ -92,6 +92,8 @@ codes! {
     E0309 "unknown content",
     E0311 "group is not declared",
     E0312 "content needs a pack",
+    E0313 "pack differs from its lock",
+    E0314 "lock not understood",
     E0401 "file cannot be read",
     E0402 "key set without a usable key",
     E0403 "signature algorithm refused",

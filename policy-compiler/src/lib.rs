@@ -20,6 +20,7 @@
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
 
+pub mod catalog;
 pub mod cli;
 pub mod command;
 pub mod coverage;
@@ -28,6 +29,7 @@ pub mod diagnostic;
 pub mod emit;
 pub mod files;
 pub mod lint;
+pub mod lock;
 pub mod lower;
 pub mod output;
 pub mod pack;
@@ -88,6 +90,7 @@ fn attempt(
         Ok(resolved) => resolved,
         Err(broken) => return contradiction(out, &broken),
     };
+    lock::check(&source.name, &resolved, files, out);
     lint::run(&resolved, out);
     if out.has_errors() {
         return None;

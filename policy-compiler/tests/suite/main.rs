@@ -13,4 +13,5 @@ mod mask;
 #[cfg(test)]
 mod named;
 #[cfg(test)]
+mod scan;
 mod support;

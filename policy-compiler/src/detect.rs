@@ -244,7 +244,6 @@ impl Finding {
     pub fn range(&self) -> Range<usize> {
         self.start..self.end
     }
-
 }
 
 fn place(position: u64) -> usize {

@@ -38,10 +38,7 @@ const SDKS: Environment = Environment {
 const PRESIDIO: Environment = Environment {
     name: "presidio",
     variable: "VEILWIRE_PRESIDIO_PYTHON",
-    requirements: (
-        "tests/accuracy/requirements.txt",
-        include_str!("../../tests/accuracy/requirements.txt"),
-    ),
+    requirements: ("tests/accuracy/requirements.txt", include_str!("../../tests/accuracy/requirements.txt")),
     probe: "import presidio_analyzer",
     what: "Presidio, to compare with (300 MB, once)",
 };
@@ -63,11 +60,7 @@ impl Environment {
         if let Some(named) = std::env::var_os(self.variable).filter(|value| !value.is_empty()) {
             let path = PathBuf::from(named);
             let variable = self.variable;
-            ensure!(
-                process::is_executable(&path),
-                "`${variable}` is `{}`, not a program",
-                path.display()
-            );
+            ensure!(process::is_executable(&path), "`${variable}` is `{}`, not a program", path.display());
             return Ok(path);
         }
         let folder = workspace::cache_dir()?.join(self.folder_name());
@@ -130,11 +123,7 @@ fn python_with_venv() -> Result<PathBuf> {
     if let Some(python) = process::find("python3").filter(|python| has_venv(python)) {
         return Ok(python);
     }
-    packages::install(
-        &["python3", "python3-venv"],
-        "Python with `venv` is needed",
-        ELSEWHERE,
-    )?;
+    packages::install(&["python3", "python3-venv"], "Python with `venv` is needed", ELSEWHERE)?;
     // The python3 on PATH need not be the one that apt serves.
     let found = process::find("python3").into_iter().chain([PathBuf::from("/usr/bin/python3")]);
     match found.into_iter().find(|python| has_venv(python)) {

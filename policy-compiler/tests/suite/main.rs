@@ -14,4 +14,5 @@ mod mask;
 mod named;
 #[cfg(test)]
 mod scan;
+#[cfg(test)]
 mod support;

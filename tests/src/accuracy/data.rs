@@ -62,7 +62,8 @@ pub enum Kind {
 }
 
 /// The types of presidio-research that have a structure.
-pub const STRUCTURED: [&str; 6] = ["EMAIL_ADDRESS", "PHONE_NUMBER", "CREDIT_CARD", "IBAN", "US_SSN", "IP_ADDRESS"];
+pub const STRUCTURED: [&str; 6] =
+    ["EMAIL_ADDRESS", "PHONE_NUMBER", "CREDIT_CARD", "IBAN", "US_SSN", "IP_ADDRESS"];
 
 /// The family of what has no name among the corpora's core families.
 pub const OTHER: &str = "OTHER";
@@ -183,7 +184,9 @@ impl Written {
             ("sentence", _) => Kind::Labelled,
             (_, true) => Kind::Negative,
             (_, false) if self.byte_spans.is_none() => Kind::Flagged,
-            ("whole" | "whole-valid" | "span-exact" | "rule-example" | "snapshot-ng", false) => Kind::Labelled,
+            ("whole" | "whole-valid" | "span-exact" | "rule-example" | "snapshot-ng", false) => {
+                Kind::Labelled
+            }
             (other, _) => bail!("row {}: kind `{other}`", self.id),
         })
     }

@@ -100,7 +100,11 @@ impl Figures {
                     continue;
                 }
                 for (name, now, before) in [
-                    ("missed", now.labels.saturating_sub(now.found), before.labels.saturating_sub(before.found)),
+                    (
+                        "missed",
+                        now.labels.saturating_sub(now.found),
+                        before.labels.saturating_sub(before.found),
+                    ),
                     ("false hits", now.false_hits, before.false_hits),
                     ("negatives hit", now.hit_negatives, before.hit_negatives),
                 ] {

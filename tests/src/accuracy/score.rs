@@ -1,6 +1,6 @@
 //! From rows and findings to counts.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
 use super::data::{Group, Kind, Label, OTHER, Row, STRUCTURED};
@@ -70,8 +70,12 @@ pub struct Score {
 #[must_use]
 pub fn score(rows: &[Row], found: &[Vec<Found>]) -> Score {
     let mut score = Score::default();
+    let known = Known::new(rows);
     for (row, found) in rows.iter().zip(found) {
+        let found: Vec<Found> = found.iter().map(|found| known.named(found)).collect();
+        let found = found.as_slice();
         match row.kind {
+            Kind::Negative if known.holds_a_value(row) => {}
             Kind::Labelled => score.labelled(row, found),
             Kind::Flagged => score.flagged(row, found),
             Kind::Negative | Kind::Invalid => score.negative(row, found),
@@ -79,6 +83,42 @@ pub fn score(rows: &[Row], found: &[Vec<Found>]) -> Score {
     }
     score
 }
+
+/// What the rows say together.
+struct Known<'r> {
+    /// Families that some row is about.
+    families: BTreeSet<&'r str>,
+    /// Values that some row labels, with their families.
+    values: Vec<(&'r str, &'r str)>,
+}
+
+impl<'r> Known<'r> {
+    fn new(rows: &'r [Row]) -> Self {
+        let labels = || rows.iter().flat_map(|row| row.labels.iter().map(move |label| (row, label)));
+        let secrets = labels().filter(|(row, _)| row.group == Group::Secrets);
+        Known {
+            families: rows.iter().map(|row| row.family.as_str()).chain(STRUCTURED).collect(),
+            values: secrets
+                .filter_map(|(row, label)| Some((label.family.as_str(), row.text.get(label.range.clone())?)))
+                .filter(|(_, value)| value.len() >= LONG)
+                .collect(),
+        }
+    }
+
+    /// Families that no row is about count as one.
+    fn named(&self, found: &Found) -> Found {
+        let family = found.family.clone().filter(|family| self.families.contains(family.as_str()));
+        Found { family, ..found.clone() }
+    }
+
+    /// Is a value in it that another row labels as of its family? Negative for one rule, but not for the family.
+    fn holds_a_value(&self, row: &Row) -> bool {
+        self.values.iter().any(|(family, value)| *family == row.family && row.text.contains(value))
+    }
+}
+
+/// Bytes of a value that is in two texts not by chance.
+const LONG: usize = 20;
 
 impl Score {
     fn labelled(&mut self, row: &Row, found: &[Found]) {
@@ -97,7 +137,8 @@ impl Score {
         }
         for found in found {
             let family = found.family.as_deref().unwrap_or(OTHER);
-            let judged = if row.group == Group::Sentences { counts(row, family) } else { family == row.family };
+            let judged =
+                if row.group == Group::Sentences { counts(row, family) } else { family == row.family };
             if !judged {
                 continue;
             }
@@ -281,6 +322,16 @@ mod tests {
         assert_eq!((other.negatives, other.hit_negatives), (1, 0));
         let invalid = line(row(Group::Values, Kind::Invalid, "JWT", &[]), hits(), "JWT");
         assert_eq!((invalid.invalid, invalid.hit_invalid, invalid.findings), (1, 1, 0));
+    }
+
+    #[test]
+    fn a_negative_that_holds_a_labelled_value_is_not_judged() {
+        let labelled = row(Group::Secrets, Kind::Labelled, "JWT", &[(0..30, "JWT")]);
+        let negative = row(Group::Secrets, Kind::Negative, "JWT", &[]);
+        let rows = [labelled, negative];
+        let score = score(&rows, &[vec![found(0..30, "JWT")], vec![found(0..30, "JWT")]]);
+        let counts = score.counts[&(Group::Secrets, "JWT".to_owned())];
+        assert_eq!((counts.found, counts.negatives, counts.false_hits), (1, 0, 0));
     }
 
     #[test]

@@ -61,7 +61,8 @@ pub fn terminal(figures: &Figures) -> String {
         ));
         for (family, line) in figures.veilwire.get(group.key()).into_iter().flatten() {
             let peer = figures.presidio.as_ref().and_then(|peer| peer.groups.get(group.key())?.get(family));
-            let peer = peer.map_or(String::new(), |peer| format!("{:.3} / {:.3}", peer.recall, peer.precision));
+            let peer =
+                peer.map_or(String::new(), |peer| format!("{:.3} / {:.3}", peer.recall, peer.precision));
             text.push_str(&format!(
                 "{family:<26}{:>8}{:>8}{:>8.3}{:>8}{:>9}{:>8}{:>9.3}{:>9}{:>9}   {peer}\n",
                 line.labels,

@@ -50,7 +50,12 @@ fn headline(view: &View<'_>, finding: &Finding, found: bool, paint: Paint) -> St
 }
 
 /// The line around a finding with a mark below it.
-fn context(view: &View<'_>, covered: &[Range<usize>], (finding, found): (&Finding, bool), paint: Paint) -> String {
+fn context(
+    view: &View<'_>,
+    covered: &[Range<usize>],
+    (finding, found): (&Finding, bool),
+    paint: Paint,
+) -> String {
     let (line, line_end) = view.lines.around(finding.start);
     let end = finding.end.min(line_end);
     let from = boundary(view.lines.text, finding.start.saturating_sub(AROUND).max(line));

@@ -26,7 +26,9 @@ pub(super) fn scan(
         let Some(text) = text_of(line, field) else {
             output::print(&out);
             let name = file.display();
-            output::report(&format!("error: {name}: record {index} is no JSON object with a string `{field}`\n"));
+            output::report(&format!(
+                "error: {name}: record {index} is no JSON object with a string `{field}`\n"
+            ));
             return Err(Outcome::Io);
         };
         let found = totals.timed(text.as_bytes(), || catalog.find(text.as_bytes()))?;

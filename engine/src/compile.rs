@@ -10,12 +10,18 @@
 //! `\b`. It must not match the empty string. Text is held while a pattern is undecided, so the longest stretch without a
 //! possible match end is bounded: `sk-[a-z]{20,}` is fine (each byte after the twentieth is decided at once), while
 //! `sk-[a-z]{20,}\b` is refused, because its trailing boundary keeps a long word undecided until it ends.
+//!
+//! A prefix and near words say where a match may begin. They are expressions too; of a prefix every end counts, so a match
+//! is what the pattern matches behind any of them. Neither holds text back.
 
 mod automata;
 mod pattern;
 
+use crate::mask::automaton::MAX_WORD;
 use crate::mask::automaton::{Automaton, DecodeError, Indecision};
-use crate::mask::detector::{MAX_AUTOMATA, MAX_DETECTORS, MAX_LAZY, MAX_VALIDATED, MAX_WINDOW};
+use crate::mask::detector::{
+    MAX_AUTOMATA, MAX_BEGINNING, MAX_DETECTORS, MAX_LAZY, MAX_VALIDATED, MAX_WINDOW,
+};
 use crate::policy::id::DetectorId;
 use crate::policy::model::Validator;
 use pattern::Parsed;
@@ -26,14 +32,39 @@ use thiserror::Error;
 const TABLE_LIMIT: usize = 16 << 20;
 
 /// One detector's pattern.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Pattern {
     /// Its number: the place in the list.
     pub detector: DetectorId,
-    /// The regular expression.
+    /// The regular expression of what is covered.
     pub regex: String,
     /// The check of what it matches.
     pub validator: Option<Validator>,
+    /// The regular expression of what must end where a match begins; it is not covered.
+    pub prefix: Option<String>,
+    /// Words of which one must have ended shortly before a match.
+    pub near: Option<Near>,
+}
+
+/// "A match counts only shortly behind one of these words."
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Near {
+    /// Regular expressions, which ignore the case of ASCII letters unless they say otherwise.
+    pub words: Vec<String>,
+    /// Most bytes between the end of a word and the begin of a match, at most
+    /// [`MAX_WITHIN`](crate::mask::automaton::MAX_WITHIN).
+    pub within: u8,
+}
+
+/// A regular expression of a detector.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Part {
+    /// What is covered.
+    Pattern,
+    /// What stands before it.
+    Prefix,
+    /// A near word, by its place in the list.
+    Word(usize),
 }
 
 /// All detectors, compiled.
@@ -149,6 +180,20 @@ pub enum CompileError {
         /// The longest match, if there is one.
         length: Option<u32>,
     },
+    /// A condition cannot be used, for a reason that a pattern can have too.
+    #[error("{source}, in its {part}")]
+    Condition {
+        /// Which part of the detector.
+        part: Part,
+        /// What is wrong with it.
+        source: Box<CompileError>,
+    },
+    /// A near word can be too long.
+    #[error("detector {}: near word can be longer than {MAX_WORD} bytes", .detector.0)]
+    LongWord {
+        /// Which one.
+        detector: DetectorId,
+    },
     /// The regex library refuses the pattern for another reason than its size.
     #[error("detector {}: no automaton can be built", .detector.0)]
     Unsupported {
@@ -201,6 +246,8 @@ fn build_within(patterns: &[Pattern], window: u32, table_limit: usize) -> Result
     let parsed = parsed.collect::<Result<Vec<Parsed>, CompileError>>()?;
     let automata = automata::build(&parsed, table_limit)?;
     check_count(automata.len(), MAX_AUTOMATA)?;
+    let beginning = automata.iter().filter(|automaton| automaton.role().begins_anywhere());
+    check_count(beginning.count(), MAX_BEGINNING)?;
     check_count(automata.iter().filter(|automaton| automaton.lazy().is_some()).count(), MAX_LAZY)?;
     let costs = patterns.iter().map(|pattern| cost(&automata, pattern, window.min(MAX_WINDOW)));
     let costs = costs.collect::<Result<Vec<Cost>, CompileError>>()?;
@@ -214,7 +261,8 @@ fn check_count(count: usize, limit: usize) -> Result<(), CompileError> {
 /// Measures one detector and checks its bounds.
 fn cost(automata: &[Automaton], pattern: &Pattern, window: u32) -> Result<Cost, CompileError> {
     let detector = pattern.detector;
-    let Some(automaton) = automata.iter().find(|automaton| automaton.detectors().contains(detector)) else {
+    let mut matching = automata.iter().filter(|automaton| automaton.role().is_matches());
+    let Some(automaton) = matching.find(|automaton| automaton.detectors().contains(detector)) else {
         return Err(CompileError::NeverMatches { detector });
     };
     let indecision = match automaton.indecision(detector) {
@@ -248,9 +296,27 @@ impl CompileError {
             | CompileError::Undecided { detector, .. }
             | CompileError::Window { detector, .. }
             | CompileError::ValidatedTooLong { detector, .. }
+            | CompileError::LongWord { detector }
             | CompileError::Unsupported { detector, .. }
             | CompileError::Unsound { detector, .. } => Some(*detector),
+            CompileError::Condition { source, .. } => source.detector(),
         }
+    }
+}
+
+impl CompileError {
+    fn in_part(self, part: Part) -> CompileError {
+        CompileError::Condition { part, source: Box::new(self) }
+    }
+}
+
+impl fmt::Display for Part {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Part::Pattern => "pattern",
+            Part::Prefix => "prefix",
+            Part::Word(_) => "near words",
+        })
     }
 }
 

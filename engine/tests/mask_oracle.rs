@@ -26,7 +26,7 @@ fn rounds(default: usize) -> usize {
 }
 
 /// Values, halves of values, and what stands between them.
-const PIECES: [&str; 34] = [
+const PIECES: [&str; 39] = [
     "ada@example.com",
     "bob.lee+x@mail.example.org",
     "ada@example.",
@@ -61,6 +61,11 @@ const PIECES: [&str; 34] = [
     "word",
     ", ",
     "a1_",
+    "pw=",
+    "pw: hunter2",
+    "Badge ",
+    "40123",
+    "badge\n40123",
 ];
 
 fn text(random: &mut Random, longest: usize) -> String {

@@ -15,7 +15,7 @@ mod texts;
 
 use oracle::{Oracle, Text};
 use texts::Random;
-use veilwire_engine::compile::{Built, Pattern, build};
+use veilwire_engine::compile::{Built, Near, Pattern, build};
 use veilwire_engine::mask::detector::{DetectorBits, DetectorSet};
 use veilwire_engine::mask::scan::{Scan, Span};
 use veilwire_engine::policy::id::DetectorId;
@@ -42,8 +42,13 @@ fn patterns(list: &[(&str, Option<Validator>)]) -> Vec<Pattern> {
             detector: DetectorId(id),
             regex: (*regex).into(),
             validator: *validator,
+            ..Pattern::default()
         })
         .collect()
+}
+
+fn near(words: &[&str], within: u8) -> Option<Near> {
+    Some(Near { words: words.iter().map(|&word| word.into()).collect(), within })
 }
 
 /// A compiled set and the oracle for the same patterns.
@@ -180,7 +185,7 @@ impl Bench {
             !text.certain(decided, position),
             "{case}: byte {decided} is known to be masked at {position}"
         );
-        let possible = self.oracle.possible(&text.bytes[..position as usize], decided as usize, active);
+        let possible = self.oracle.possible(text, position as usize, decided as usize, active);
         assert!(possible, "{case}: byte {decided} is held at {position} for no reason");
     }
 }
@@ -227,18 +232,73 @@ fn dense_validated_candidates_agree_with_the_oracle() {
     }
 }
 
+/// Conditions of every kind: words of several lengths and distances, prefixes with many ends, both at once, with validators and
+/// without, beside detectors without conditions.
+fn conditional_patterns() -> Vec<Pattern> {
+    let mut list = patterns(&[
+        (r"\b[0-9]{4,6}\b", None),
+        (r"[0-9]{3}-[0-9]{2}-[0-9]{4}", Some(Validator::UsSsn)),
+        (r"[^ \n]{4,20}", None),
+        (r"[0-9a-z]{2,}", None),
+        (r"[a-z0-9]{6,30}", Some(Validator::Secret(20))),
+        (r"[0-9]{2,5}", None),
+        (r"\b[A-Z]{2}[0-9]{3,}", None),
+        (r"[a-z]{1,6}@[a-z]{1,4}", None),
+        (r"\b[0-9]{3}\b", None),
+    ]);
+    list[0].near = near(&[r"\bpin\b", "code"], 12);
+    list[1].near = near(&[r"\bssn\b"], 128);
+    list[2].prefix = Some(r"(?i:\bpass(?:word)?)[ ]{0,3}[=:] ?".into());
+    list[3].prefix = Some(r"\bpw=+".into());
+    list[4].prefix = Some(r"\bkey[ =]{1,4}".into());
+    list[5].near = near(&[r"\bpin\b", "code"], 0);
+    list[7].near = near(&["mail"], 3);
+    list[8].prefix = Some("#".into());
+    list[8].near = near(&[r"\bpin\b", "code"], 30);
+    list
+}
+
+#[test]
+fn conditions_agree_with_the_oracle() {
+    let list = conditional_patterns();
+    let mut bench = Bench::new(&list);
+    let mut random = Random::new(seed() + 3);
+    let mut found = DetectorBits::new();
+    for case in 0..texts(400) {
+        let text = texts::conditions(&mut random);
+        bench.check(&format!("text {case}"), &text, &mut random);
+        let all = bench.set.all();
+        let spans = bench.oracle.examine(&text, &all).spans;
+        found = spans.iter().fold(found, |found, span| found.union(&span.detectors));
+    }
+    assert_eq!(found, bench.set.all(), "every detector found something");
+}
+
 /// Random patterns over a tiny alphabet meet every shape of automaton: shared prefixes, lazy runs, boundaries, loops.
 #[test]
 fn random_patterns_agree_with_the_oracle() {
     let mut random = Random::new(seed() + 2);
-    let (mut built, mut lazy) = (0, 0);
+    let (mut built, mut lazy, mut conditions) = (0, 0, 0);
     let sets = texts(750) / 15;
     for case in 0..sets {
         let list: Vec<String> = (0..1 + random.below(5)).map(|_| texts::pattern(&mut random)).collect();
         let list: Vec<(&str, Option<Validator>)> = list.iter().map(|regex| (regex.as_str(), None)).collect();
         // A set with a pattern that is refused still has good ones.
         let usable = list.iter().copied().filter(|one| build(&patterns(&[*one]), WINDOW).is_ok());
-        let list = patterns(&usable.collect::<Vec<_>>());
+        let mut list = patterns(&usable.collect::<Vec<_>>());
+        for pattern in &mut list {
+            let mut conditional = pattern.clone();
+            match random.below(4) {
+                0 => conditional.prefix = Some(texts::pattern(&mut random)),
+                1 => conditional.near = near(&[&texts::pattern(&mut random)], random.below(6) as u8),
+                _ => continue,
+            }
+            conditional.detector = DetectorId(0);
+            if build(std::slice::from_ref(&conditional), WINDOW).is_ok() {
+                *pattern = Pattern { detector: pattern.detector, ..conditional };
+                conditions += 1;
+            }
+        }
         let Some(mut bench) = Bench::try_new(&list) else { continue };
         built += list.len();
         lazy += build(&list, WINDOW).expect("built before").costs.iter().filter(|cost| cost.lazy).count();
@@ -248,6 +308,7 @@ fn random_patterns_agree_with_the_oracle() {
         }
     }
     assert!(built as u64 > sets && lazy > 0, "{built} patterns built, {lazy} lazy");
+    assert!(conditions as u64 > sets / 4, "{conditions} patterns with a condition");
 }
 
 /// Periodic text keeps many starts alive; the work per byte must not grow with its length.

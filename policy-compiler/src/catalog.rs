@@ -3,9 +3,10 @@
 //! Guarantees: what is found here is what the filter finds, because the automata, the validators and the scan are the
 //! engine's own; a detector that several packs carry is in a catalogue once. It prints nothing.
 
-use crate::detect::{Finding, Probe, ScanOverflow, Trouble, Wanted};
+use crate::detect::{Finding, Probe, Rule, ScanOverflow, Trouble, Wanted};
 use crate::pack::{BrokenPack, Pack};
-use crate::source::detectors::Detector as Written;
+use crate::source::detectors::{CLASSES, Detector as Written, VALIDATORS};
+use std::cell::OnceCell;
 use std::collections::BTreeMap;
 use veilwire_engine::policy::model::{Limits, Model, Validator};
 
@@ -18,14 +19,14 @@ pub struct Entry {
     pub tag: String,
     /// The kind of value, in the words of the test corpora: `EMAIL_ADDRESS`, `AWS_KEY`.
     pub family: Option<String>,
-    /// How much ordinary text looks like it.
-    pub class: Option<String>,
+    /// What keeps it from finding what it should not.
+    pub class: Option<&'static str>,
     /// Where the format of the value is described.
     pub source: Option<String>,
     /// What decides beside the pattern, in words.
     pub checks: Vec<String>,
-    /// The detector as written; a compiled policy keeps automata only.
-    pub written: Option<Written>,
+    /// What it finds; of a detector that a policy writes itself the compiled policy keeps automata only.
+    pub rule: Option<Rule>,
 }
 
 /// Detectors, built, with what is known of them.
@@ -33,6 +34,8 @@ pub struct Entry {
 pub struct Catalog {
     entries: Vec<Entry>,
     probe: Probe,
+    /// The same patterns, without what else decides; built when somebody asks.
+    candidates: OnceCell<Probe>,
 }
 
 /// Why there is no catalogue.
@@ -56,15 +59,22 @@ impl Catalog {
     /// # Errors
     /// [`CatalogError`]
     pub fn of_packs<'a>(references: impl IntoIterator<Item = &'a str>) -> Result<Catalog, CatalogError> {
-        let mut found = BTreeMap::new();
+        // By name in the library: a detector that two packs carry is one detector, named by the first.
+        let mut found: BTreeMap<String, (usize, Entry)> = BTreeMap::new();
         for reference in references {
             let pack = Pack::load(reference).ok_or_else(|| CatalogError::NoPack(reference.to_owned()))??;
-            found.extend(Entry::all(&pack).map(|entry| (entry.name.clone(), entry)));
+            for (detector, entry) in pack.detectors.iter().zip(Entry::all(&pack)) {
+                let name = &detector.name.value;
+                if found.get(name).is_none_or(|(rank, _)| pack.rank < *rank) {
+                    found.insert(name.clone(), (pack.rank, entry));
+                }
+            }
         }
-        let entries: Vec<Entry> = found.into_values().collect();
+        let mut entries: Vec<Entry> = found.into_values().map(|(_, entry)| entry).collect();
+        entries.sort_by(|one, other| one.name.cmp(&other.name));
         let wanted: Vec<Wanted<'_>> = entries.iter().filter_map(Entry::wanted).collect();
         let probe = Probe::new(&wanted, Limits::default().window).map_err(CatalogError::Build)?;
-        Ok(Catalog { entries, probe })
+        Ok(Catalog { entries, probe, candidates: OnceCell::new() })
     }
 
     /// The detectors that a compiled policy carries.
@@ -76,12 +86,12 @@ impl Catalog {
         let entries = model.detectors.iter().map(|detector| {
             let tag = model.tags.get(detector.tag.index()).map(|tag| tag.name.clone()).unwrap_or_default();
             let known = shipped.get(&detector.name).cloned().unwrap_or_default();
-            let checks = checks(detector.validator);
+            let checks = if known.rule.is_some() { known.checks.clone() } else { check(detector.validator) };
             Entry { name: detector.name.clone(), tag, checks, ..known }
         });
         let entries = entries.collect();
         let probe = Probe::from_model(model).map_err(CatalogError::Build)?;
-        Ok(Catalog { entries, probe })
+        Ok(Catalog { entries, probe, candidates: OnceCell::new() })
     }
 
     /// The detectors, in the order of their names or of the policy; a finding names one by its place here.
@@ -104,6 +114,7 @@ impl Catalog {
     /// # Errors
     /// [`ScanOverflow`]
     pub fn near_misses(&self, text: &[u8]) -> Result<Vec<Finding>, ScanOverflow> {
+        let candidates = self.candidates.get_or_init(|| self.without_checks());
         // What one detector finds is in order and does not overlap.
         let mut found: BTreeMap<usize, Vec<Finding>> = BTreeMap::new();
         for finding in self.probe.each(text)? {
@@ -114,9 +125,24 @@ impl Catalog {
             let next = same.partition_point(|finding| finding.end <= candidate.start);
             same.get(next).is_some_and(|finding| finding.start < candidate.end)
         };
-        let mut candidates = self.probe.unchecked().each(text)?;
+        let mut candidates = candidates.each(text)?;
         candidates.retain(|candidate| !overlaps(candidate));
         Ok(candidates)
+    }
+}
+
+impl Catalog {
+    /// Without near words where the rules are known; a compiled policy's detectors lose their validators only.
+    fn without_checks(&self) -> Probe {
+        let rules: Vec<(&str, Rule)> = self
+            .entries
+            .iter()
+            .filter_map(|entry| Some((entry.name.as_str(), bare(entry.rule.as_ref()?))))
+            .collect();
+        let wanted: Vec<Wanted<'_>> = rules.iter().map(|(name, rule)| Wanted { name, rule }).collect();
+        let all = wanted.len() == self.entries.len();
+        let bare = Probe::new(&wanted, Limits::default().window).ok().filter(|_| all);
+        bare.unwrap_or_else(|| self.probe.unchecked())
     }
 }
 
@@ -127,19 +153,30 @@ impl Entry {
     }
 
     fn written(name: String, body: &Written) -> Entry {
-        let tag = body.tag.as_ref().map(|tag| tag.value.clone()).unwrap_or_default();
-        let checks = checks(body.validate.as_ref().map(|validator| validator.value));
-        Entry { name, tag, checks, written: Some(body.clone()), ..Entry::default() }
+        let text = |text: &crate::diagnostic::Text| text.value.clone();
+        let class = body.class.as_ref().map(|class| class.value);
+        let rule = body.rule();
+        Entry {
+            name,
+            tag: body.tag.as_ref().map(text).unwrap_or_default(),
+            family: body.family.as_ref().map(text),
+            class: CLASSES.iter().find(|(_, known)| Some(*known) == class).map(|(word, _)| *word),
+            source: body.source.as_ref().map(text),
+            checks: rule.as_ref().map(checks).unwrap_or_default(),
+            rule,
+        }
     }
 
-    /// The detector as it is built, if it was written by somebody.
+    /// The detector as it is built, if what it finds is known.
     #[must_use]
     pub fn wanted(&self) -> Option<Wanted<'_>> {
-        let written = self.written.as_ref()?;
-        let pattern = &written.pattern.as_ref()?.value;
-        let validator = written.validate.as_ref().map(|validator| validator.value);
-        Some(Wanted { name: &self.name, pattern, validator })
+        Some(Wanted { name: &self.name, rule: self.rule.as_ref()? })
     }
+}
+
+/// What looks like it: the pattern behind its prefix, without near words and validator.
+fn bare(rule: &Rule) -> Rule {
+    Rule { validator: None, near: None, ..rule.clone() }
 }
 
 /// What ships with the compiler, by full name.
@@ -152,10 +189,69 @@ fn shipped() -> Result<BTreeMap<String, Entry>, BrokenPack> {
     Ok(entries)
 }
 
-fn checks(validator: Option<Validator>) -> Vec<String> {
+/// What decides beside the pattern, in words.
+fn checks(rule: &Rule) -> Vec<String> {
+    let mut words = check(rule.validator);
+    if let Some(near) = &rule.near {
+        words.push(format!("a word of its kind within {} bytes before it", near.within));
+    }
+    words
+}
+
+fn check(validator: Option<Validator>) -> Vec<String> {
     let word = validator.map(|validator| match validator {
-        Validator::Luhn => "check digit (Luhn)",
-        Validator::UsSsn => "assigned area, group and serial",
+        Validator::Luhn => "check digit (Luhn)".to_owned(),
+        Validator::Entropy(tenths) => format!("{} of entropy", bits(tenths)),
+        Validator::Secret(tenths) => format!("{} of entropy, no placeholder", bits(tenths)),
+        other => {
+            let word = VALIDATORS.iter().find(|(_, known)| *known == other).map_or("", |(word, _)| *word);
+            format!("check ({word})")
+        }
     });
-    word.into_iter().map(str::to_owned).collect()
+    word.into_iter().collect()
+}
+
+fn bits(tenths: u8) -> String {
+    format!("{}.{} bits a character", tenths / 10, tenths % 10)
+}
+
+#[cfg(test)]
+mod probe_sizes {
+    use super::*;
+    use veilwire_engine::mask::scan::Scan;
+    #[test]
+    fn sizes() {
+        for set in [&["secrets@1"][..]] {
+        let c = Catalog::of_packs(set.iter().copied()).unwrap();
+        let wanted: Vec<_> = c.entries.iter().filter_map(Entry::wanted).collect();
+        let t = std::time::Instant::now();
+        for a in crate::detect::build(&wanted, 512).unwrap() { let mut b = Vec::new(); a.encode(&mut b); let d: Vec<_> = a.detectors().iter().map(|d| c.entries.get(d.index()).map_or("-", |e| e.name.as_str().split('.').nth(1).unwrap())).collect(); if b.len() > 4000 { println!("{:?} {} {} {:?}", a.role(), a.states(), b.len(), d); } }
+        println!("{:?} {:?}", crate::detect::size(&wanted, 512), t.elapsed());
+        let set = c.probe.set_for_test();
+        let (mut n, mut held, mut bytes) = (0u32, 0u32, 0u64);
+        let mut after: BTreeMap<String, u32> = BTreeMap::new();
+        for e in std::fs::read_dir("../engine/tests/data/recorded").unwrap() {
+            let p = e.unwrap().path();
+            if p.extension().is_none_or(|x| x != "sse") { continue; }
+            let text = String::from_utf8_lossy(&std::fs::read(&p).unwrap()).into_owned();
+            let mut scan = Scan::new(); let mut all = String::new();
+            for line in text.lines() {
+                let Some(j) = line.strip_prefix("data:") else { continue };
+                let Ok(v) = serde_json::from_str::<serde_json::Value>(j) else { continue };
+                let mut t = None;
+                for path in ["/choices/0/delta/content", "/delta/text", "/delta/thinking", "/delta/partial_json", "/delta", "/choices/0/delta/reasoning_content","/choices/0/delta/tool_calls/0/function/arguments","/candidates/0/content/parts/0/text"] {
+                    if let Some(s) = v.pointer(path).and_then(|v| v.as_str()) { t = Some(s.to_owned()); break; }
+                }
+                let Some(t) = t else { continue };
+                if t.is_empty() { continue; }
+                scan.feed(set, &set.all(), t.as_bytes());
+                while scan.pop_span().is_some() {}
+                n += 1;
+                if scan.decided() < scan.position() { held += 1; bytes += scan.position() - scan.decided(); let k = (scan.position() - scan.decided()) as usize; all.push_str(&t); *after.entry(all.get(all.len().saturating_sub(k)..).unwrap_or("?").to_owned()).or_default() += 1; } else { all.push_str(&t); }
+            }
+        }
+        let mut a: Vec<_> = after.into_iter().collect(); a.sort_by_key(|x| std::cmp::Reverse(x.1)); a.truncate(70);
+        println!("deltas {n} held {held} {:.3}% mean {:.3}; {a:?}", 100.0 * held as f64 / n as f64, bytes as f64 / n as f64);
+        }
+    }
 }

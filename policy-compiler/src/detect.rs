@@ -3,7 +3,7 @@
 //! The automata and the scan are the engine's own, so what is found here is what the filter finds.
 
 use std::ops::Range;
-use veilwire_engine::compile::{self, Built, CompileError, Pattern};
+use veilwire_engine::compile::{self, Built, CompileError, Near, Part, Pattern};
 use veilwire_engine::mask::automaton::Automaton;
 use veilwire_engine::mask::detector::{DetectorBits, DetectorSet};
 use veilwire_engine::mask::scan::{Scan, Span};
@@ -15,10 +15,21 @@ use veilwire_engine::policy::model::{Detector, Model, Validator};
 pub struct Wanted<'a> {
     /// Full name.
     pub name: &'a str,
-    /// Regular expression.
-    pub pattern: &'a str,
+    /// What it finds.
+    pub rule: &'a Rule,
+}
+
+/// What a detector finds, and where.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Rule {
+    /// Regular expression of what is covered.
+    pub pattern: String,
     /// Check of what matched.
     pub validator: Option<Validator>,
+    /// Regular expression of what stands before it.
+    pub prefix: Option<String>,
+    /// Words of which one stands shortly before it.
+    pub near: Option<Near>,
 }
 
 /// Detectors, built.
@@ -72,6 +83,12 @@ pub enum Trouble {
     /// Matches the empty text, or nothing.
     #[error("the pattern matches the empty text, or nothing at all")]
     Empty,
+    /// A near word can be too long.
+    #[error("a near word can be longer than 64 bytes")]
+    LongWord,
+    /// A part of its condition has this trouble.
+    #[error("{1}, in its {0}")]
+    Condition(Part, Box<Trouble>),
     /// Something else, in words.
     #[error("{0}")]
     Other(String),
@@ -101,8 +118,10 @@ fn compiled(wanted: &[Wanted<'_>], window: u32) -> Result<Built, Trouble> {
         .zip(0..)
         .map(|(wanted, number)| Pattern {
             detector: DetectorId(number),
-            regex: wanted.pattern.to_owned(),
-            validator: wanted.validator,
+            regex: wanted.rule.pattern.clone(),
+            validator: wanted.rule.validator,
+            prefix: wanted.rule.prefix.clone(),
+            near: wanted.rule.near.clone(),
         })
         .collect();
     compile::build(&patterns, window).map_err(|error| Trouble::from_engine(&error))
@@ -146,7 +165,7 @@ impl Probe {
             .map(|wanted| Detector {
                 name: wanted.name.to_owned(),
                 tag: TagId(0),
-                validator: wanted.validator,
+                validator: wanted.rule.validator,
             })
             .collect();
         let set =
@@ -200,6 +219,9 @@ impl Probe {
         found.sort_unstable();
         Ok(found)
     }
+
+    #[cfg(test)]
+    pub(crate) fn set_for_test(&self) -> &DetectorSet { &self.set }
 
     /// The same patterns, without what else decides.
     #[must_use]
@@ -268,6 +290,10 @@ impl Trouble {
             CompileError::Undecided { witness, .. } => Trouble::Unbounded(witness.escape_ascii().to_string()),
             CompileError::Window { indecision, .. } => Trouble::Longer(*indecision),
             CompileError::ValidatedTooLong { .. } => Trouble::LongMatch,
+            CompileError::LongWord { .. } => Trouble::LongWord,
+            CompileError::Condition { part, source } => {
+                Trouble::Condition(*part, Box::new(Trouble::from_engine(source)))
+            }
             other => Trouble::Other(other.to_string()),
         }
     }

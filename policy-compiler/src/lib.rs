@@ -28,6 +28,7 @@ pub mod detect;
 pub mod diagnostic;
 pub mod emit;
 pub mod files;
+pub mod library;
 pub mod lint;
 pub mod lock;
 pub mod lower;

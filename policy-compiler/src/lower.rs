@@ -50,7 +50,7 @@ pub fn lower(resolved: &Resolved<'_>) -> Result<Model, LowerError> {
     let wanted: Vec<Wanted<'_>> = names
         .iter()
         .filter_map(|name| Some((name, resolved.detectors.get(name.as_str())?)))
-        .map(|(name, found)| Wanted { name, pattern: &found.pattern, validator: found.validator })
+        .map(|(name, found)| Wanted { name, rule: &found.rule })
         .collect();
     let automata =
         detect::build(&wanted, window(policy)).map_err(|error| LowerError::Detectors(error.to_string()))?;
@@ -122,7 +122,7 @@ impl Tables {
         let detector = |name: &String| {
             let found: &Catalogued = resolved.detectors.get(name).filter(|found| found.usable)?;
             let tag = TagId(*self.tag.get(&found.tag)?);
-            Some(Detector { name: name.clone(), tag, validator: found.validator })
+            Some(Detector { name: name.clone(), tag, validator: found.rule.validator })
         };
         self.detector
             .keys()

@@ -4,6 +4,7 @@
 //! and their order never matters. Its digest covers everything it brings and is written into the artifact.
 
 use crate::diagnostic::{Diagnostics, Text};
+use crate::library;
 use crate::source::reader::{Fields, Named, number, text, texts};
 use crate::source::{Source, detectors, document_head, tags, yaml};
 use sha2::{Digest, Sha256};
@@ -20,7 +21,9 @@ pub struct Pack {
     pub digest: String,
     /// Tags it suggests; a policy that declares the same tag decides.
     pub tags: Vec<Named<tags::Tag>>,
-    /// Detectors, under their short names.
+    /// Its place among all packs: of detectors that several carry, the first names them.
+    pub rank: usize,
+    /// Detectors of the library that it carries, under their short names.
     pub detectors: Vec<Named<detectors::Detector>>,
     /// Contents it brings, by name.
     pub contents: Vec<(String, Content)>,
@@ -113,8 +116,8 @@ impl Pack {
     /// # Errors
     /// The embedded pack is broken.
     pub fn load(reference: &str) -> Option<Result<Pack, BrokenPack>> {
-        let embedded = EMBEDDED.iter().find(|pack| pack.reference == reference)?;
-        Some(embedded.read().ok_or(BrokenPack(embedded.reference)))
+        let (rank, embedded) = EMBEDDED.iter().enumerate().find(|(_, pack)| pack.reference == reference)?;
+        Some(embedded.read(rank).ok_or(BrokenPack(embedded.reference)))
     }
 
     /// The full name of one of its detectors.
@@ -125,7 +128,7 @@ impl Pack {
 }
 
 impl Embedded {
-    fn read(&self) -> Option<Pack> {
+    fn read(&self, rank: usize) -> Option<Pack> {
         let mut out = Diagnostics::default();
         let source = Source::new(self.reference, self.yaml);
         let root = yaml::parse(&source.text, &mut out)?;
@@ -138,14 +141,16 @@ impl Embedded {
         let mut spec = Fields::open(top.require("spec")?, "`spec`", &mut out)?;
         top.close(&mut out);
         let tags = spec.named("tags", tags::read, &mut out);
-        let detectors = spec.named("detectors", detectors::read, &mut out);
+        let carried = spec.take("detectors").map(|node| texts(node, &mut out)).unwrap_or_default();
         let listed = spec.take("contents").map(|node| texts(node, &mut out)).unwrap_or_default();
         spec.close(&mut out);
         let contents =
             listed.iter().map(|content| self.content(&content.value)).collect::<Option<Vec<_>>>()?;
         let sound = out.is_empty() && format!("{name}@{version}") == self.reference;
-        let digest = self.digest();
-        sound.then_some(Pack { reference: self.reference, name, digest, tags, detectors, contents })
+        let carried = carried.iter().map(library::find).collect::<Option<Vec<_>>>()?;
+        let digest = self.digest(&carried);
+        let detectors = carried.iter().map(|entry| entry.detector.clone()).collect();
+        sound.then_some(Pack { reference: self.reference, name, digest, tags, rank, detectors, contents })
     }
 
     fn content(&self, name: &str) -> Option<(String, Content)> {
@@ -155,8 +160,11 @@ impl Embedded {
     }
 
     /// Each file with its length before it, so that no two packs hash alike.
-    fn digest(&self) -> String {
+    fn digest(&self, carried: &[&library::Entry]) -> String {
         let files = std::iter::once(self.yaml).chain(self.contents.iter().map(|(_, json)| *json));
+        let mut named: Vec<&str> = carried.iter().map(|entry| entry.file).collect();
+        named.dedup();
+        let files = files.chain(named.into_iter().filter_map(library::text_of));
         let mut hash = Sha256::new();
         for file in files {
             hash.update((file.len() as u64).to_le_bytes());

@@ -1,11 +1,12 @@
 //! The default packs as mask plans: every detector, and the channels of the model APIs.
 //!
-//! The engine does not read YAML; the policy compiler does. Its pack files are plain enough to be read here line by line,
-//! so that the benchmark runs what is shipped and not a copy that grows old.
+//! The engine does not read YAML; the policy compiler does. Its files are plain enough to be read here line by line, so that
+//! the benchmark runs what is shipped and not a copy that grows old.
 
 use crate::shapes::SHAPES;
+use std::path::Path;
 use std::sync::Arc;
-use veilwire_engine::compile::{Pattern, build};
+use veilwire_engine::compile::{Near, Pattern, build};
 use veilwire_engine::decision::Direction;
 use veilwire_engine::mask::MaskPlan;
 use veilwire_engine::mask::detector::{DetectorBits, DetectorSet};
@@ -16,11 +17,8 @@ use veilwire_engine::policy::model::{
 
 pub type Failure = Box<dyn std::error::Error + Send + Sync>;
 
-const PACKS: [(&str, &str); 3] = [
-    ("pci", include_str!("../../../policy-compiler/packs/pci.yaml")),
-    ("pii-us", include_str!("../../../policy-compiler/packs/pii-us.yaml")),
-    ("secrets", include_str!("../../../policy-compiler/packs/secrets.yaml")),
-];
+/// The packs that a policy usually imports.
+const PACKS: [&str; 3] = ["pci", "pii-us", "secrets"];
 const OPENAI_CHAT: &str = include_str!("../../../policy-compiler/packs/content/openai.chat.json");
 
 /// Every detector, on generic JSON and on OpenAI chat.
@@ -59,11 +57,12 @@ impl Packs {
     /// Compiles the packs.
     pub fn new() -> Result<Packs, Failure> {
         let (detectors, patterns) = detectors()?;
-        let mut each = Vec::new();
-        let mut ids = patterns.iter().map(|pattern| pattern.detector);
-        for (name, pack) in PACKS {
-            each.push((name, ids.by_ref().take(declared(pack)).collect()));
-        }
+        let of = |pack: &str| {
+            let prefix = format!("{pack}.");
+            let own = detectors.iter().zip(0..).filter(|(detector, _)| detector.name.starts_with(&prefix));
+            own.map(|(_, number)| DetectorId(number)).collect()
+        };
+        let each = PACKS.map(|pack| (pack, of(pack))).into();
         Ok(Packs { set: set_of(&detectors, &patterns)?, each, detectors })
     }
 
@@ -116,41 +115,77 @@ fn more(
 ) -> Result<(Vec<Detector>, Vec<Pattern>), Failure> {
     for (regex, validator) in SHAPES {
         let detector = DetectorId(u16::try_from(patterns.len())?);
-        patterns.push(Pattern { detector, regex: regex.to_owned(), validator });
+        patterns.push(Pattern { detector, regex: regex.to_owned(), validator, ..Pattern::default() });
         detectors.push(Detector { name: detector.0.to_string(), tag: TagId(0), validator });
     }
     Ok((detectors, patterns))
 }
 
-/// `pattern:` begins a detector, and `validate:` belongs to the one before it.
+/// The detectors of the packs. A detector of two packs exists once.
 fn detectors() -> Result<(Vec<Detector>, Vec<Pattern>), Failure> {
-    let (mut detectors, mut patterns): (Vec<Detector>, Vec<Pattern>) = (Vec::new(), Vec::new());
-    for line in PACKS.iter().flat_map(|(_, pack)| pack.lines()).map(str::trim) {
-        if let Some(quoted) = line.strip_prefix("pattern: ") {
-            let regex = quoted
-                .strip_prefix('\'')
-                .and_then(|text| text.strip_suffix('\''))
-                .ok_or("a pattern in an unknown form")?;
-            let detector = DetectorId(u16::try_from(patterns.len())?);
-            patterns.push(Pattern { detector, regex: regex.replace("''", "'"), validator: None });
-            detectors.push(Detector { name: detector.0.to_string(), tag: TagId(0), validator: None });
-        } else if let Some(word) = line.strip_prefix("validate: ") {
-            let validator: Validator = serde_json::from_value(word.into())?;
-            let (Some(pattern), Some(detector)) = (patterns.last_mut(), detectors.last_mut()) else {
-                return Err("a validator without a pattern".into());
-            };
-            pattern.validator = Some(validator);
-            detector.validator = Some(validator);
-        }
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../policy-compiler");
+    let mut library = String::new();
+    let mut files = std::fs::read_dir(folder.join("detectors"))?.collect::<Result<Vec<_>, _>>()?;
+    files.sort_by_key(std::fs::DirEntry::file_name);
+    for file in files {
+        library += &std::fs::read_to_string(file.path())?;
     }
-    let declared = PACKS.iter().map(|(_, pack)| declared(pack)).sum::<usize>();
-    if patterns.len() != declared || patterns.is_empty() {
-        return Err(format!("{} patterns for {declared} detectors", patterns.len()).into());
+    let (mut detectors, mut patterns): (Vec<Detector>, Vec<Pattern>) = (Vec::new(), Vec::new());
+    for pack in PACKS {
+        let text = std::fs::read_to_string(folder.join(format!("packs/{pack}.yaml")))?;
+        let listed = text.split_once("  detectors: [").and_then(|(_, rest)| rest.split_once(']'));
+        let (listed, _) = listed.ok_or("a pack without detectors")?;
+        for name in listed.split(',').map(str::trim) {
+            if detectors
+                .iter()
+                .any(|known| known.name.split_once('.').is_some_and(|(_, known)| known == name))
+            {
+                continue;
+            }
+            let (_, entry) = library.split_once(&format!("\n  {name}:\n")).ok_or("an unknown detector")?;
+            let pattern = pattern(DetectorId(u16::try_from(patterns.len())?), entry)?;
+            let (name, validator) = (format!("{pack}.{name}"), pattern.validator);
+            detectors.push(Detector { name, tag: TagId(0), validator });
+            patterns.push(pattern);
+        }
     }
     Ok((detectors, patterns))
 }
 
-/// How many detectors a pack has: each has a tag.
-fn declared(pack: &str) -> usize {
-    pack.lines().filter(|line| line.trim_start().starts_with("tag: ")).count()
+/// Reads the keys of a detector, which have a line each.
+fn pattern(detector: DetectorId, entry: &str) -> Result<Pattern, Failure> {
+    let mut pattern = Pattern { detector, ..Pattern::default() };
+    for line in entry.lines().take_while(|line| line.starts_with("    ")).map(str::trim) {
+        if let Some(text) = line.strip_prefix("pattern: ") {
+            pattern.regex = quoted(text).next().ok_or("a pattern in an unknown form")?;
+        } else if let Some(text) = line.strip_prefix("prefix: ") {
+            pattern.prefix = Some(quoted(text).next().ok_or("a prefix in an unknown form")?);
+        } else if let Some(text) = line.strip_prefix("validate: ") {
+            pattern.validator = Some(validator(text)?);
+        } else if let Some(text) = line.strip_prefix("near: {within: ") {
+            let (within, words) = text.split_once("B, words: [").ok_or("near words in an unknown form")?;
+            let words = quoted(words).collect();
+            pattern.near = Some(Near { words, within: within.parse()? });
+        }
+    }
+    if pattern.regex.is_empty() { Err("a detector without a pattern".into()) } else { Ok(pattern) }
+}
+
+/// A word, or `{word: tenths with a point}`.
+fn validator(text: &str) -> Result<Validator, Failure> {
+    let Some((word, bits)) = text.strip_prefix('{').and_then(|text| text.strip_suffix('}')?.split_once(": "))
+    else {
+        return Ok(serde_json::from_value(text.into())?);
+    };
+    let tenths = bits.parse::<f64>()? * 10.0;
+    Ok(serde_json::from_value(serde_json::json!({ word: tenths.round() as u8 }))?)
+}
+
+/// The texts in single quotes.
+fn quoted(text: &str) -> impl Iterator<Item = String> {
+    // A quote in a text is written twice.
+    let text = text.replace("''", "\u{0}");
+    let parts: Vec<String> =
+        text.split('\'').skip(1).step_by(2).map(|part| part.replace('\u{0}', "'")).collect();
+    parts.into_iter()
 }

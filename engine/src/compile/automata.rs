@@ -1,8 +1,8 @@
 //! From parsed patterns to as few automata as fit, in our own table form.
 
 use super::pattern::Parsed;
-use super::{CompileError, DecodeError};
-use crate::mask::automaton::{Automaton, LazyPrefix, Tables};
+use super::{CompileError, DecodeError, Part};
+use crate::mask::automaton::{self, Automaton, Condition, LazyPrefix, Role, Tables};
 use crate::mask::detector::{DetectorBits, MAX_LAZY};
 use crate::policy::id::DetectorId;
 use regex_automata::dfa::{Automaton as _, StartKind, dense};
@@ -21,46 +21,105 @@ const WORK_FACTOR: usize = 2;
 /// A detector with the expression to compile for it.
 type Member<'a> = (DetectorId, &'a Hir);
 
-/// Compiles all patterns: those with the same lazy prefix together, all others together, each split where too large.
+/// Compiles all patterns: those with the same lazy prefix together, those with the same condition together, all others
+/// together, each split where too large; then the conditions. Those that begin anywhere come first.
 pub(super) fn build(patterns: &[Parsed], limit: usize) -> Result<Vec<Automaton>, CompileError> {
-    let mut eager: Vec<Member<'_>> = Vec::new();
-    let mut lazy: Vec<(LazyPrefix, Vec<Member<'_>>)> = Vec::new();
-    for pattern in patterns {
-        match &pattern.lazy {
-            Some((prefix, rest)) => {
-                let member = (pattern.detector, rest);
-                let room = lazy.len() < MAX_LAZY;
-                match lazy.iter_mut().find(|(known, _)| known == prefix) {
-                    Some((_, members)) => members.push(member),
-                    None if room => lazy.push((*prefix, vec![member])),
-                    None => eager.push((pattern.detector, &pattern.whole)),
-                }
-            }
-            None => eager.push((pattern.detector, &pattern.whole)),
+    let mut groups: Vec<(Kind, Vec<Member<'_>>)> = vec![(Kind::default(), Vec::new())];
+    let mut join = |kind: Kind, member, limit: usize| {
+        let room = groups.iter().filter(|(known, _)| known.lazy.is_some()).count() < limit;
+        match groups.iter_mut().find(|(known, _)| *known == kind) {
+            Some((_, members)) => members.push(member),
+            None if room => groups.push((kind, vec![member])),
+            None => return false,
         }
+        true
+    };
+    let (mut prefixes, mut words) = (Vec::new(), Vec::new());
+    for pattern in patterns {
+        let whole = (pattern.detector, &pattern.whole);
+        if let Some((lazy, rest)) = &pattern.lazy {
+            let kind = Kind { lazy: Some(*lazy), ..Kind::default() };
+            if join(kind, (pattern.detector, rest), MAX_LAZY) {
+                continue;
+            }
+        }
+        let mut condition = Condition::default();
+        if let Some((text, parsed)) = &pattern.prefix {
+            condition.after = Some(number(&mut prefixes, text, parsed)?);
+        }
+        if let Some((near, parsed)) = &pattern.near {
+            let list = number(&mut words, &near.words, parsed)?;
+            condition.near = Some(automaton::Near { words: list, within: near.within });
+        }
+        join(Kind { lazy: None, role: Role::Matches(condition) }, whole, usize::MAX);
     }
+    groups.push((Kind { lazy: None, role: Role::Prefixes }, numbered(&prefixes)));
+    groups.push((Kind { lazy: None, role: Role::Words }, numbered(&words)));
+    groups.sort_by_key(|(kind, _)| !kind.role.begins_anywhere());
     let mut automata = Vec::new();
-    unite(&eager, None, limit, &mut automata)?;
-    for (prefix, members) in &lazy {
-        unite(members, Some(*prefix), limit, &mut automata)?;
+    for (kind, members) in &groups {
+        unite(members, *kind, limit, &mut automata).map_err(|error| match kind.role {
+            Role::Matches(_) => error,
+            Role::Prefixes => of_first(error, patterns, |pattern| pattern.prefix.is_some(), Part::Prefix),
+            Role::Words => of_first(error, patterns, |pattern| pattern.near.is_some(), Part::Word(0)),
+        })?;
     }
     Ok(automata)
+}
+
+/// An error about conditions, which are numbered apart, as one of the first detector that has such a condition.
+fn of_first(error: CompileError, patterns: &[Parsed], has: fn(&Parsed) -> bool, part: Part) -> CompileError {
+    let Some(detector) = patterns.iter().find(|pattern| has(pattern)).map(|pattern| pattern.detector) else {
+        return error;
+    };
+    let error = match error {
+        CompileError::TooLarge { limit, .. } => CompileError::TooLarge { detector, limit },
+        CompileError::Unsupported { source, .. } => CompileError::Unsupported { detector, source },
+        CompileError::Unsound { source, .. } => CompileError::Unsound { detector, source },
+        other => return other,
+    };
+    error.in_part(part)
+}
+
+/// What automata have in common that may be one.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+struct Kind {
+    lazy: Option<LazyPrefix>,
+    role: Role,
+}
+
+/// The place of `key` in the list, to which it is added if it is new.
+fn number<'a, K: PartialEq>(
+    list: &mut Vec<(&'a K, &'a Hir)>,
+    key: &'a K,
+    parsed: &'a Hir,
+) -> Result<u8, CompileError> {
+    let place = list.iter().position(|(known, _)| *known == key).unwrap_or_else(|| {
+        list.push((key, parsed));
+        list.len() - 1
+    });
+    u8::try_from(place)
+        .map_err(|_| CompileError::TooManyAutomata { count: place, limit: usize::from(u8::MAX) })
+}
+
+fn numbered<'a, K>(list: &[(&'a K, &'a Hir)]) -> Vec<Member<'a>> {
+    list.iter().zip(0..).map(|(&(_, parsed), place)| (DetectorId(place), parsed)).collect()
 }
 
 /// One automaton for all members if it fits, else one or more for each half.
 fn unite(
     members: &[Member<'_>],
-    lazy: Option<LazyPrefix>,
+    kind: Kind,
     limit: usize,
     automata: &mut Vec<Automaton>,
 ) -> Result<(), CompileError> {
     let Some(&(detector, _)) = members.first() else { return Ok(()) };
-    match compile(members, lazy, limit) {
+    match compile(members, kind, limit) {
         Ok(automaton) => automata.push(automaton),
         Err(Failure::TooLarge) if members.len() > 1 => {
             let (left, right) = members.split_at_checked(members.len() / 2).unwrap_or((members, &[]));
-            unite(left, lazy, limit, automata)?;
-            unite(right, lazy, limit, automata)?;
+            unite(left, kind, limit, automata)?;
+            unite(right, kind, limit, automata)?;
         }
         Err(Failure::TooLarge) => return Err(CompileError::TooLarge { detector, limit }),
         Err(Failure::Unsupported(source)) => return Err(CompileError::Unsupported { detector, source }),
@@ -75,7 +134,7 @@ enum Failure {
     Unsound(DecodeError),
 }
 
-fn compile(members: &[Member<'_>], lazy: Option<LazyPrefix>, limit: usize) -> Result<Automaton, Failure> {
+fn compile(members: &[Member<'_>], kind: Kind, limit: usize) -> Result<Automaton, Failure> {
     let work_limit = limit.saturating_mul(WORK_FACTOR);
     let expressions: Vec<&Hir> = members.iter().map(|&(_, hir)| hir).collect();
     let nfa = thompson::Compiler::new()
@@ -102,7 +161,7 @@ fn compile(members: &[Member<'_>], lazy: Option<LazyPrefix>, limit: usize) -> Re
     })?;
     let detectors: Vec<DetectorId> = members.iter().map(|&(detector, _)| detector).collect();
     let graph = Graph::explore(&dfa, &detectors)?.minimized();
-    let tables = graph.into_tables(lazy).ok_or(Failure::TooLarge)?;
+    let tables = graph.into_tables(kind).ok_or(Failure::TooLarge)?;
     Automaton::new(tables).map_err(|error| match error {
         DecodeError::TooLarge => Failure::TooLarge,
         other => Failure::Unsound(other),
@@ -182,7 +241,7 @@ impl Graph {
     }
 
     /// Final numbers: dead, reporting, others. `None` if there are too many.
-    fn into_tables(self, lazy: Option<LazyPrefix>) -> Option<Tables> {
+    fn into_tables(self, kind: Kind) -> Option<Tables> {
         let nodes = 0..self.reports.len();
         let reports_any = |&node: &usize| self.reports.get(node).is_some_and(|set| !set.is_empty());
         let reporting: Vec<usize> = nodes.clone().skip(1).filter(reports_any).collect();
@@ -211,7 +270,8 @@ impl Graph {
                 .take(reporting.len() + 1)
                 .map(|&node| self.reports.get(node).copied())
                 .collect::<Option<_>>()?,
-            lazy,
+            lazy: kind.lazy,
+            role: kind.role,
         })
     }
 }

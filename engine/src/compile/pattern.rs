@@ -1,7 +1,7 @@
 //! Parsing one pattern: syntax, look-around, and the shape that can be read backwards.
 
-use super::{CompileError, LookAround, Pattern};
-use crate::mask::automaton::{LazyPrefix, MAX_LAZY_PREFIX};
+use super::{CompileError, LookAround, Near, Part, Pattern};
+use crate::mask::automaton::{LazyPrefix, MAX_LAZY_PREFIX, MAX_WITHIN, MAX_WORD};
 use crate::policy::id::DetectorId;
 use regex_syntax::ParserBuilder;
 use regex_syntax::hir::{Class, Hir, HirKind, Look};
@@ -14,28 +14,63 @@ pub(super) struct Parsed {
     pub(super) whole: Hir,
     /// The pattern split into a run that is read backwards, and the rest from the trigger on.
     pub(super) lazy: Option<(LazyPrefix, Hir)>,
+    /// What must end where it begins, as written and parsed.
+    pub(super) prefix: Option<(String, Hir)>,
+    /// Words of which one must end shortly before, as written and as one expression.
+    pub(super) near: Option<(Near, Hir)>,
 }
 
 impl Parsed {
     pub(super) fn new(pattern: &Pattern) -> Result<Parsed, CompileError> {
         let detector = pattern.detector;
-        let mut parser = ParserBuilder::new().unicode(false).utf8(false).build();
-        let whole = parser.parse(&pattern.regex).map_err(|source| CompileError::Syntax {
-            detector,
-            offset: offset(&source),
-            source: Box::new(source),
-        })?;
-        if let Some(look) = whole.properties().look_set().iter().find_map(forbidden) {
-            return Err(CompileError::LookAround { detector, look });
-        }
-        match whole.properties().minimum_len() {
-            Some(0) => return Err(CompileError::EmptyMatch { detector }),
-            None => return Err(CompileError::NeverMatches { detector }),
-            Some(_) => {}
-        }
-        // A validator must see every match by itself, so its starts cannot share one run.
-        let lazy = if pattern.validator.is_none() { split(&whole) } else { None };
-        Ok(Parsed { detector, whole, lazy })
+        let whole = parse(detector, &pattern.regex, false)?;
+        let prefix = pattern.prefix.as_ref().map(|prefix| {
+            let parsed = parse(detector, prefix, false).map_err(|error| error.in_part(Part::Prefix))?;
+            Ok((prefix.clone(), parsed))
+        });
+        let (prefix, near) = (prefix.transpose()?, pattern.near.as_ref());
+        let near = near.map(|near| Ok((near.clone(), words(detector, near)?))).transpose()?;
+        // A validator must see every match by itself, so its starts cannot share one run. A condition is looked at where a
+        // match begins, not where its trigger stands.
+        let plain = pattern.validator.is_none() && prefix.is_none() && near.is_none();
+        let lazy = if plain { split(&whole) } else { None };
+        Ok(Parsed { detector, whole, lazy, prefix, near })
+    }
+}
+
+fn words(detector: DetectorId, near: &Near) -> Result<Hir, CompileError> {
+    let word = |(place, word): (usize, &String)| {
+        let parsed = parse(detector, word, true).and_then(|word| {
+            let length = word.properties().maximum_len().and_then(|length| u32::try_from(length).ok());
+            if length.is_some_and(|length| length <= MAX_WORD) {
+                Ok(word)
+            } else {
+                Err(CompileError::LongWord { detector })
+            }
+        });
+        parsed.map_err(|error| error.in_part(Part::Word(place)))
+    };
+    let words = near.words.iter().enumerate().map(word).collect::<Result<Vec<Hir>, CompileError>>()?;
+    if words.is_empty() || near.within > MAX_WITHIN {
+        return Err(CompileError::NeverMatches { detector }.in_part(Part::Word(0)));
+    }
+    Ok(Hir::alternation(words))
+}
+
+fn parse(detector: DetectorId, regex: &str, any_case: bool) -> Result<Hir, CompileError> {
+    let mut parser = ParserBuilder::new().unicode(false).utf8(false).case_insensitive(any_case).build();
+    let whole = parser.parse(regex).map_err(|source| CompileError::Syntax {
+        detector,
+        offset: offset(&source),
+        source: Box::new(source),
+    })?;
+    if let Some(look) = whole.properties().look_set().iter().find_map(forbidden) {
+        return Err(CompileError::LookAround { detector, look });
+    }
+    match whole.properties().minimum_len() {
+        Some(0) => Err(CompileError::EmptyMatch { detector }),
+        None => Err(CompileError::NeverMatches { detector }),
+        Some(_) => Ok(whole),
     }
 }
 

@@ -13,7 +13,12 @@ fn compile(list: &[(&str, Option<Validator>)]) -> Result<Built, CompileError> {
 fn patterns(list: &[(&str, Option<Validator>)]) -> Vec<Pattern> {
     let numbered = list.iter().zip(0..);
     numbered
-        .map(|(&(regex, validator), id)| Pattern { detector: DetectorId(id), regex: regex.into(), validator })
+        .map(|(&(regex, validator), id)| Pattern {
+            detector: DetectorId(id),
+            regex: regex.into(),
+            validator,
+            ..Pattern::default()
+        })
         .collect()
 }
 
@@ -81,7 +86,7 @@ fn endless_indecision_is_refused_with_a_witness() {
 
 #[test]
 fn the_window_bounds_indecision() {
-    let pattern = |regex: &str| [Pattern { detector: DetectorId(0), regex: regex.into(), validator: None }];
+    let pattern = |regex: &str| [Pattern { regex: regex.into(), ..Pattern::default() }];
     assert!(build(&pattern("a{100}"), 100).is_ok());
     let error = build(&pattern("a{101}"), 100).unwrap_err();
     assert!(matches!(error, CompileError::Window { indecision: 101, window: 100, .. }), "{error:?}");
@@ -176,10 +181,11 @@ fn a_group_that_is_too_large_is_split_and_a_single_pattern_refused() {
 
 #[test]
 fn numbers_are_places() {
-    let pattern = Pattern { detector: DetectorId(1), regex: "a".into(), validator: None };
+    let pattern = Pattern { detector: DetectorId(1), regex: "a".into(), ..Pattern::default() };
     assert!(matches!(build(&[pattern], 512), Err(CompileError::Misnumbered { detector: DetectorId(1) })));
-    let many: Vec<Pattern> =
-        (0..257).map(|id| Pattern { detector: DetectorId(id), regex: "a".into(), validator: None }).collect();
+    let many: Vec<Pattern> = (0..257)
+        .map(|id| Pattern { detector: DetectorId(id), regex: "a".into(), ..Pattern::default() })
+        .collect();
     assert!(matches!(build(&many, 512), Err(CompileError::TooManyDetectors { count: 257 })));
     assert!(build(&[], 512).unwrap().automata.is_empty());
 }

@@ -17,9 +17,11 @@
 
 mod analysis;
 mod encoding;
+mod role;
 
 pub use analysis::Indecision;
 pub use encoding::DecodeError;
+pub use role::{Condition, MAX_WITHIN, MAX_WORD, Near, Role};
 
 use super::detector::DetectorBits;
 use std::fmt;
@@ -52,6 +54,7 @@ pub struct Automaton {
     reach: Vec<u16>,
     reach_sets: Vec<DetectorBits>,
     lazy: Option<LazyPrefix>,
+    role: Role,
 }
 
 /// How far one start ran: see [`Automaton::run`].
@@ -88,12 +91,13 @@ pub(crate) struct Tables {
     /// Reports including those of the dead state (none).
     pub(crate) reports: Vec<DetectorBits>,
     pub(crate) lazy: Option<LazyPrefix>,
+    pub(crate) role: Role,
 }
 
 impl Automaton {
     /// Checks raw tables; the only way to make an automaton.
     pub(crate) fn new(tables: Tables) -> Result<Automaton, DecodeError> {
-        let Tables { classes, stride, rows, ends, starts, reports, lazy } = tables;
+        let Tables { classes, stride, rows, ends, starts, reports, lazy, role } = tables;
         let states = ends.len();
         let cells = states.checked_mul(usize::from(stride)).ok_or(DecodeError::TooLarge)?;
         if cells > MAX_CELLS || states > usize::from(u16::MAX) {
@@ -119,7 +123,12 @@ impl Automaton {
             return Err(DecodeError::Reports);
         }
         let (reach, reach_sets) = analysis::reach(&rows, usize::from(stride), &ends, &reports);
-        let automaton = Automaton { classes, stride, rows, ends, starts, reports, reach, reach_sets, lazy };
+        let automaton =
+            Automaton { classes, stride, rows, ends, starts, reports, reach, reach_sets, lazy, role };
+        // A lazy prefix is read backwards beyond the place where a condition holds.
+        if automaton.lazy.is_some() && role != Role::default() {
+            return Err(DecodeError::Role);
+        }
         automaton.check_liveness()?;
         automaton.check_starts()?;
         Ok(automaton)
@@ -137,7 +146,13 @@ impl Automaton {
         usize::from(self.stride)
     }
 
-    /// Every detector that this automaton can report.
+    /// What its reports mean, and where its matches may begin.
+    #[must_use]
+    pub fn role(&self) -> Role {
+        self.role
+    }
+
+    /// Everything that this automaton can report: detectors, or the numbers of prefixes or lists of words.
     #[must_use]
     pub fn detectors(&self) -> DetectorBits {
         self.starts.iter().fold(DetectorBits::default(), |all, &start| all.union(&self.reach(start)))

@@ -5,8 +5,10 @@
 //! memory of a scan finite by construction. It does not know names, tags or replacements; the policy does.
 
 mod buckets;
+mod conditions;
 mod filter;
 
+pub(crate) use conditions::Conditions;
 pub(crate) use filter::{Cursor, Filter};
 
 use super::automaton::{Automaton, DEAD, Indecision, LazyPrefix};
@@ -26,7 +28,10 @@ pub const MAX_VALIDATED: usize = 128;
 pub const MAX_WINDOW: u32 = 4096;
 
 /// Most automata of one policy.
-pub const MAX_AUTOMATA: usize = 64;
+pub const MAX_AUTOMATA: usize = 255;
+
+/// Most automata of one policy that may begin anywhere, and not only behind a prefix.
+pub const MAX_BEGINNING: usize = 64;
 
 /// Most automata with a lazy prefix.
 pub const MAX_LAZY: usize = 4;
@@ -44,6 +49,7 @@ pub struct DetectorSet {
     heads: [ByteTable<u64>; 2],
     /// Automata with a lazy prefix, by number; their place here is their place in a scan's run lengths.
     lazy: Vec<(u8, DetectorBits)>,
+    conditions: Conditions,
     filter: Filter,
 }
 
@@ -51,7 +57,8 @@ pub struct DetectorSet {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum InvalidDetectors {
-    /// More than [`MAX_DETECTORS`] detectors, [`MAX_AUTOMATA`] automata or [`MAX_LAZY`] lazy prefixes.
+    /// More than [`MAX_DETECTORS`] detectors, [`MAX_AUTOMATA`] automata, [`MAX_BEGINNING`] that begin anywhere, or
+    /// [`MAX_LAZY`] lazy prefixes.
     #[error("too many detectors or automata")]
     TooMany,
     /// An automaton reports a detector that does not exist.
@@ -74,6 +81,9 @@ pub enum InvalidDetectors {
     /// A validated detector has matches of more than [`MAX_VALIDATED`] bytes, or a lazy prefix.
     #[error("validated detector {} is not bounded", .0.0)]
     Unbounded(DetectorId),
+    /// A prefix or a list of near words is missing, or a near word is too long.
+    #[error("a condition of a detector is missing or not bounded")]
+    Condition,
 }
 
 /// An automaton and its states after the first byte.
@@ -112,6 +122,14 @@ impl DetectorSet {
             return Err(InvalidDetectors::TooMany);
         }
         let all = check(&automata, &validators)?;
+        let conditions = Conditions::new(&automata)?;
+        let beginning = automata.iter().take_while(|automaton| automaton.role().begins_anywhere()).count();
+        // INVARIANT: those that begin anywhere come first: their numbers are bits.
+        if beginning > MAX_BEGINNING
+            || automata.iter().skip(beginning).any(|automaton| automaton.role().begins_anywhere())
+        {
+            return Err(InvalidDetectors::TooMany);
+        }
         let validated =
             all.iter().filter(|&id| validators.get(id.index()).copied().flatten().is_some()).collect();
         let lazy = automata.iter().zip(0u8..).filter(|(automaton, _)| automaton.lazy().is_some());
@@ -128,9 +146,10 @@ impl DetectorSet {
                 Starts::new(automaton, offset)
             })
             .collect();
-        let heads = [false, true].map(|after_word| heads(&automata, after_word));
-        let filter = Filter::new(&automata);
-        Ok(DetectorSet { automata, states, validators, validated, all, heads, lazy, filter })
+        let beginning = automata.get(..beginning).unwrap_or_default();
+        let heads = [false, true].map(|after_word| heads(beginning, after_word));
+        let filter = Filter::new(beginning);
+        Ok(DetectorSet { automata, states, validators, validated, all, heads, lazy, conditions, filter })
     }
 
     /// The same set without its filter: every byte is stepped. For comparisons only; it finds the same, more slowly.
@@ -172,6 +191,12 @@ impl DetectorSet {
         self.validated
     }
 
+    /// What prefixes open, and which words must be near.
+    #[inline(always)]
+    pub(crate) fn conditions(&self) -> &Conditions {
+        &self.conditions
+    }
+
     /// The fast test of where a match can begin.
     #[inline(always)]
     pub(crate) fn filter(&self) -> &Filter {
@@ -186,6 +211,12 @@ impl DetectorSet {
     #[inline(always)]
     pub(crate) fn starts(&self, automaton: u8) -> Option<&Starts> {
         self.automata.get(usize::from(automaton))
+    }
+
+    /// Can a start of this automaton cover text?
+    #[inline]
+    pub(crate) fn covers(&self, automaton: u8) -> bool {
+        self.starts(automaton).is_some_and(|starts| starts.automaton.role().is_matches())
     }
 
     /// Lazy prefixes and the detectors that have them, in the order of a scan's run lengths.
@@ -224,7 +255,7 @@ impl DetectorSet {
 /// Checks every bound; returns all detectors.
 fn check(automata: &[Automaton], validators: &[Option<Validator>]) -> Result<DetectorBits, InvalidDetectors> {
     let mut all = DetectorBits::default();
-    for automaton in automata {
+    for automaton in automata.iter().filter(|automaton| automaton.role().is_matches()) {
         for detector in automaton.detectors().iter() {
             let Some(validator) = validators.get(detector.index()) else {
                 return Err(InvalidDetectors::Unknown { detector, count: validators.len() });
@@ -281,7 +312,7 @@ impl Starts {
 fn heads(automata: &[Starts], after_word: bool) -> ByteTable<u64> {
     ByteTable::new(|byte| {
         let alive = automata.iter().zip(0u32..).filter(|(starts, _)| starts.first(after_word, byte) != DEAD);
-        // INVARIANT: at most 64 automata.
+        // INVARIANT: at most 64 automata begin anywhere.
         alive.fold(0u64, |mask, (_, number)| mask | 1u64.checked_shl(number).unwrap_or(0))
     })
 }

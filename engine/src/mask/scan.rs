@@ -18,6 +18,9 @@
 //! every continuation. Of two starts in the same state the older one covers whatever the younger one will cover, so the
 //! younger is dropped; not so if a validator still has a say, since it may accept the younger match only (such starts
 //! are few because validated matches are short). A span is final when no live start is older than its end.
+//!
+//! A detector with a condition begins only where it holds, which the text before says for certain: behind a prefix, which
+//! runs as a start of its own that covers nothing and so holds nothing back, or shortly behind a near word.
 
 use super::automaton::{Automaton, DEAD, LazyPrefix, Run};
 use super::detector::{Cursor, DetectorBits, DetectorSet, MAX_LAZY, MAX_VALIDATED, is_word};
@@ -26,9 +29,11 @@ use std::fmt;
 
 mod feed;
 mod live;
+mod nearby;
 
 use feed::Feed;
 use live::LiveStarts;
+use nearby::Nearby;
 
 /// Room for spans that is kept from feed to feed.
 const SPANS_KEPT: usize = 16;
@@ -48,9 +53,12 @@ pub struct Scan {
     /// Per lazy automaton: how many bytes of its class end the text so far, at most its maximum.
     runs: [u16; MAX_LAZY],
     live: LiveStarts,
+    /// Where prefixes ended in the bytes that are being fed, with their numbers, and nothing has begun yet; ascending.
+    openings: VecDeque<(usize, u8)>,
+    nearby: Nearby,
     /// Recorded matches, united where they overlap, in order; final ones wait in front to be popped.
     spans: VecDeque<Span>,
-    /// The text from the oldest start that a validator may still judge; empty if there is none.
+    /// The last bytes of the text: from the oldest start that a validator may still judge, and as far as near words reach.
     tail: Vec<u8>,
     steps: u64,
     finished: bool,
@@ -79,9 +87,10 @@ impl Scan {
         self.live.clear();
         self.spans.clear();
         self.tail.clear();
-        let (live, spans, tail) =
-            (std::mem::take(&mut self.live), std::mem::take(&mut self.spans), std::mem::take(&mut self.tail));
-        *self = Scan { live, spans, tail, ..Scan::default() };
+        self.openings.clear();
+        self.nearby.clear();
+        let Scan { live, openings, nearby, spans, tail, .. } = std::mem::take(self);
+        *self = Scan { live, openings, nearby, spans, tail, ..Scan::default() };
     }
 
     /// Scans the next bytes of the text. `set` and `active` must be the same for the whole text.
@@ -148,7 +157,9 @@ impl Scan {
     #[must_use]
     pub fn held(&self) -> usize {
         let spans = self.spans.capacity().saturating_mul(size_of::<Span>());
-        self.live.held().saturating_add(spans).saturating_add(self.tail.capacity())
+        let openings = self.openings.capacity().saturating_mul(size_of::<(usize, u8)>());
+        let conditions = self.nearby.held().saturating_add(openings);
+        self.live.held().saturating_add(spans).saturating_add(self.tail.capacity()).saturating_add(conditions)
     }
 
     /// A bound did not hold (or the text went on after its end): what is undecided stays so; refuse the text.
@@ -171,7 +182,7 @@ impl Scan {
         let possible = set.lazy().zip(self.runs).filter(|((_, detectors), _)| detectors.intersects(active));
         let run = possible.map(|(_, run)| run).max().unwrap_or(0);
         let oldest = self.position.saturating_sub(u64::from(run));
-        self.settled = self.live.oldest().map_or(oldest, |start| start.min(oldest));
+        self.settled = self.live.oldest(set).map_or(oldest, |start| start.min(oldest));
         let open = self.spans.partition_point(|span| span.end <= self.settled);
         let mut decided = self.settled;
         for span in self.spans.range(open..) {
@@ -218,7 +229,11 @@ impl fmt::Debug for Scan {
 }
 
 fn length(bytes: &[u8]) -> u64 {
-    u64::try_from(bytes.len()).unwrap_or(u64::MAX)
+    wide(bytes.len())
+}
+
+fn wide(length: usize) -> u64 {
+    u64::try_from(length).unwrap_or(u64::MAX)
 }
 
 #[cfg(feature = "compile")]

@@ -5,6 +5,8 @@
 
 use crate::policy::model::Validator;
 
+mod secret;
+
 /// Longest input that any validator accepts, in bytes.
 pub const MAX_INPUT: usize = 128;
 
@@ -15,6 +17,10 @@ pub fn holds(validator: Validator, matched: &[u8]) -> bool {
         && match validator {
             Validator::Luhn => luhn(matched),
             Validator::UsSsn => us_ssn(matched),
+            Validator::Entropy(tenths) => secret::has_entropy(matched, tenths),
+            Validator::Secret(tenths) => {
+                secret::has_entropy(matched, tenths) && !secret::is_placeholder(matched)
+            }
         }
 }
 

@@ -35,7 +35,7 @@ const MODEL: u16 = 1;
 const AUTOMATA: u16 = 2;
 const CRITICAL: u16 = 1;
 const MAX_SECTIONS: usize = 64;
-const MAX_AUTOMATA: usize = 64;
+const MAX_AUTOMATA: usize = 255;
 
 /// Largest artifact in bytes.
 pub const MAX_LENGTH: usize = 4 * 1024 * 1024;

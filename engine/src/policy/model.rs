@@ -113,6 +113,10 @@ pub enum Validator {
     Luhn,
     /// Area, group and serial numbers that the US SSA never assigned are refused.
     UsSsn,
+    /// At least so many tenths of a bit of entropy per character.
+    Entropy(u8),
+    /// The same, and not what stands in examples in place of a credential.
+    Secret(u8),
 }
 
 /// Where identities come from.

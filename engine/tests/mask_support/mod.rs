@@ -4,7 +4,7 @@
 
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
-use veilwire_engine::compile::{Pattern, build};
+use veilwire_engine::compile::{Near, Pattern, build};
 use veilwire_engine::decision::Direction;
 use veilwire_engine::format::Format;
 use veilwire_engine::mask::detector::DetectorSet;
@@ -12,14 +12,16 @@ use veilwire_engine::mask::{Findings, MaskError, MaskPlan, Masker};
 use veilwire_engine::policy::id::{DetectorId, MaskId, TagId};
 use veilwire_engine::policy::model::*;
 
-/// Pattern, validator, tag.
-pub(crate) const DETECTORS: [(&str, Option<Validator>, u16); 6] = [
+/// Pattern, validator, tag. The last two have a condition: see [`patterns`].
+pub(crate) const DETECTORS: [(&str, Option<Validator>, u16); 8] = [
     (r"[A-Za-z0-9._%+-]{1,64}@(?:[A-Za-z0-9-]{1,63}\.){1,4}[A-Za-z]{2,24}\b", None, 0),
     (r"\b[2-6][0-9]{3}(?:[ -]?[0-9]){8,15}\b", Some(Validator::Luhn), 1),
     (r"\b[0-9]{3}-[0-9]{2}-[0-9]{4}\b", Some(Validator::UsSsn), 2),
     (r"\b(?:AKIA|ASIA|ABIA|ACCA)[A-Z2-7]{16}\b", None, 3),
     (r"\bsk-(?:proj-|svcacct-|admin-)[A-Za-z0-9_-]{20,}|\bsk-[A-Za-z0-9]{20,}", None, 3),
     (r"\bsk-ant-[a-z0-9]{3,6}-[A-Za-z0-9_-]{20,}", None, 3),
+    (r"[a-z0-9]{4,}", None, 3),
+    (r"\b[0-9]{5}\b", None, 2),
 ];
 
 /// Name, severity, placeholder.
@@ -37,8 +39,12 @@ pub(crate) fn patterns() -> Vec<Pattern> {
         detector: DetectorId(id),
         regex: regex.to_owned(),
         validator,
+        ..Pattern::default()
     };
-    numbered.map(pattern).collect()
+    let mut patterns: Vec<Pattern> = numbered.map(pattern).collect();
+    patterns[6].prefix = Some(r"\bpw[=:] ?".to_owned());
+    patterns[7].near = Some(Near { words: vec![r"\bbadge\b".to_owned()], within: 12 });
+    patterns
 }
 
 pub(crate) fn tags() -> Vec<Tag> {

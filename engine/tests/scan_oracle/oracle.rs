@@ -1,4 +1,4 @@
-//! The oracle: every match of every detector, found by trying all starts and all ends.
+//! The oracle: every match of every detector, found by trying all starts and all ends, prefixes and near words alike.
 
 use regex_automata::dfa::{Automaton as _, StartKind, dense};
 use regex_automata::nfa::thompson::{self, pikevm};
@@ -20,10 +20,17 @@ pub(crate) struct Oracle {
 struct Detector {
     id: DetectorId,
     validator: Option<Validator>,
-    machine: pikevm::PikeVM,
-    cache: pikevm::Cache,
+    machine: Machine,
+    prefix: Option<Machine>,
+    near: Option<(Vec<Machine>, usize)>,
     /// Only for "can this start still match?".
     future: Future,
+}
+
+/// An expression that is tried everywhere.
+struct Machine {
+    machine: pikevm::PikeVM,
+    cache: pikevm::Cache,
 }
 
 /// A text with every match in it.
@@ -33,6 +40,8 @@ pub(crate) struct Text {
     pub(crate) spans: Vec<Span>,
     /// All matches: start, end, detector. Of unvalidated detectors every end too.
     matches: Vec<(u64, u64, DetectorId)>,
+    /// Per detector and start: may a match begin there?
+    allowed: Vec<Vec<bool>>,
 }
 
 impl Text {
@@ -44,39 +53,35 @@ impl Text {
 
 impl Oracle {
     pub(crate) fn new(patterns: &[Pattern]) -> Oracle {
-        let detectors = patterns.iter().map(|pattern| {
-            let machine = pikevm::PikeVM::builder()
-                .syntax(syntax::Config::new().unicode(false).utf8(false))
-                .configure(pikevm::Config::new().match_kind(MatchKind::All))
-                .thompson(thompson::Config::new().utf8(false))
-                .build(&pattern.regex)
-                .unwrap();
-            let cache = machine.create_cache();
-            let future = Future::new(&pattern.regex);
-            Detector { id: pattern.detector, validator: pattern.validator, machine, cache, future }
+        let detectors = patterns.iter().map(|pattern| Detector {
+            id: pattern.detector,
+            validator: pattern.validator,
+            machine: Machine::new(&pattern.regex, false),
+            prefix: pattern.prefix.as_ref().map(|prefix| Machine::new(prefix, false)),
+            near: pattern.near.as_ref().map(|near| {
+                let words = near.words.iter().map(|word| Machine::new(word, true));
+                (words.collect(), usize::from(near.within))
+            }),
+            future: Future::new(&pattern.regex),
         });
         Oracle { detectors: detectors.collect() }
     }
 
     pub(crate) fn examine(&mut self, bytes: &[u8], active: &DetectorBits) -> Text {
         let mut matches = Vec::new();
-        for Detector { id, validator, machine, cache, .. } in &mut self.detectors {
-            if !active.contains(*id) {
-                continue;
-            }
-            for start in 0..bytes.len() {
-                // The longest match that ends at or before `end`, in the context of the whole text; then shorter ones.
-                let mut end = bytes.len();
-                while end > start {
-                    let input = Input::new(bytes).span(start..end).anchored(Anchored::Yes);
-                    let Some(found) = machine.find(cache, input) else { break };
-                    assert_eq!(found.start(), start);
-                    if validator.is_none_or(|validator| holds(validator, &bytes[start..found.end()])) {
-                        matches.push((start as u64, found.end() as u64, *id));
+        let mut allowed = Vec::new();
+        for detector in &mut self.detectors {
+            let starts = detector.allowed(bytes);
+            let Detector { id, validator, machine, .. } = detector;
+            if active.contains(*id) {
+                machine.matches(bytes, |start, end| {
+                    let valid = validator.is_none_or(|validator| holds(validator, &bytes[start..end]));
+                    if starts[start] && valid {
+                        matches.push((start as u64, end as u64, *id));
                     }
-                    end = found.end() - 1;
-                }
+                });
             }
+            allowed.push(starts);
         }
         matches.sort_unstable();
         let mut spans: Vec<Span> = Vec::new();
@@ -89,13 +94,65 @@ impl Oracle {
                 _ => spans.push(Span { start, end, detectors: [id].into_iter().collect() }),
             }
         }
-        Text { bytes: bytes.to_vec(), spans, matches }
+        Text { bytes: bytes.to_vec(), spans, matches, allowed }
     }
 
-    /// Can some continuation of `text` bring a match (of any validity) that covers the byte at `at`?
-    pub(crate) fn possible(&self, text: &[u8], at: usize, active: &DetectorBits) -> bool {
-        let of = |detector: &Detector| (0..=at).any(|start| detector.future.open(text, start));
-        self.detectors.iter().filter(|detector| active.contains(detector.id)).any(of)
+    /// Can some continuation of the first `position` bytes bring a match (of any validity) that covers the byte at `at`?
+    pub(crate) fn possible(&self, text: &Text, position: usize, at: usize, active: &DetectorBits) -> bool {
+        let seen = &text.bytes[..position];
+        let of = |(detector, allowed): (&Detector, &Vec<bool>)| {
+            (0..=at).any(|start| allowed[start] && detector.future.open(seen, start))
+        };
+        let detectors = self.detectors.iter().zip(&text.allowed);
+        detectors.filter(|(detector, _)| active.contains(detector.id)).any(of)
+    }
+}
+
+impl Detector {
+    /// Per byte: does the condition hold there? It depends on the bytes before and on this one.
+    fn allowed(&mut self, bytes: &[u8]) -> Vec<bool> {
+        let mut allowed = vec![true; bytes.len()];
+        if let Some(prefix) = &mut self.prefix {
+            let mut ends = vec![false; bytes.len() + 1];
+            prefix.matches(bytes, |_, end| ends[end] = true);
+            allowed.copy_from_slice(&ends[..bytes.len()]);
+        }
+        if let Some((words, within)) = &mut self.near {
+            let mut near = vec![false; bytes.len() + *within + 1];
+            for word in words {
+                word.matches(bytes, |_, end| near[end..=end + *within].fill(true));
+            }
+            allowed.iter_mut().zip(near).for_each(|(allowed, near)| *allowed &= near);
+        }
+        allowed
+    }
+}
+
+impl Machine {
+    fn new(regex: &str, any_case: bool) -> Machine {
+        let machine = pikevm::PikeVM::builder()
+            .syntax(syntax::Config::new().unicode(false).utf8(false).case_insensitive(any_case))
+            .configure(pikevm::Config::new().match_kind(MatchKind::All))
+            .thompson(thompson::Config::new().utf8(false))
+            .build(regex)
+            .unwrap();
+        let cache = machine.create_cache();
+        Machine { machine, cache }
+    }
+
+    /// Every match, with its start and end.
+    fn matches(&mut self, bytes: &[u8], mut found: impl FnMut(usize, usize)) {
+        for start in 0..bytes.len() {
+            // The longest match that ends at or before `end`, in the context of the whole text; then shorter ones.
+            let mut end = bytes.len();
+            while end > start {
+                let input = Input::new(bytes).span(start..end).anchored(Anchored::Yes);
+                let Some(one) = self.machine.find(&mut self.cache, input) else { break };
+                assert_eq!(one.start(), start);
+                found(start, one.end());
+                end = one.end() - 1;
+            }
+        }
     }
 }
 

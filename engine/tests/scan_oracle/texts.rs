@@ -116,6 +116,37 @@ pub(crate) fn digits(random: &mut Random) -> Vec<u8> {
     random.string(alphabet, length).into_bytes()
 }
 
+/// Prefixes, near words and values at all distances.
+pub(crate) fn conditions(random: &mut Random) -> Vec<u8> {
+    let mut text = String::new();
+    for _ in 0..1 + random.below(12) {
+        let digits = 1 + random.below(7);
+        match random.below(12) {
+            0 => text += random.pick(&["pin", "Pin", "PIN", "code", "CODE", "ssn", "mail", "pi", "cod"]),
+            1 => text += random.pick(&["password", "Pass", "pass", "pw", "key", "#", "passpassword"]),
+            2 => text += random.pick(&["=", ":", " = ", ": ", "==", "  ", "="]),
+            3 => text += &random.string(b"0123456789", digits),
+            4 => text += "519-12-1204",
+            5 => text += random.pick(&["AB1234", "ab@cd", "q7w2e9r4t1", "changeme", "aaaaaaaa", "hunter2"]),
+            6 if random.below(2) == 0 => text += &"x ".repeat(random.below(20)),
+            6 => {
+                text += random.pick(&[
+                    "pw=ab1",
+                    "key = q7w2e9r4t1",
+                    "key=changeme1",
+                    "mail ab@cd",
+                    "PIN #519 ",
+                    "code 123-4567",
+                ])
+            }
+            7 => text += &random.string(b"pincode", digits),
+            _ => text += random.pick(&["", " ", "\n", "-", "_", ", "]),
+        }
+    }
+    text.truncate(220);
+    text.into_bytes()
+}
+
 /// Over the alphabet of [`pattern`].
 pub(crate) fn tiny(random: &mut Random) -> Vec<u8> {
     let length = random.below(40);

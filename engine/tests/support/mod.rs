@@ -44,7 +44,7 @@ pub(crate) fn model() -> Model {
         "x": base64::Engine::encode(&base64::engine::general_purpose::URL_SAFE_NO_PAD, key().public_key().to_bytes()),
     }]});
     let regex = r"[A-Za-z0-9._%+-]{1,64}@(?:[A-Za-z0-9-]{1,63}\.){1,4}[A-Za-z]{2,24}\b".to_owned();
-    let built = build(&[Pattern { detector: DetectorId(0), regex, validator: None }], 512).unwrap();
+    let built = build(&[Pattern { regex, ..Pattern::default() }], 512).unwrap();
     let route = |name: &str, path: &str, content| Route {
         name: name.into(),
         host: "llm.test".into(),

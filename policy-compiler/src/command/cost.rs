@@ -104,7 +104,7 @@ fn human(lines: &[(&Entry, Cost)], together: Option<Cost>, catalog: &Catalog) ->
         format!("{}\n", line.trim_end())
     };
     for (entry, cost) in lines {
-        text.push_str(&line(&entry.name, *cost, entry.class.as_deref().unwrap_or_default()));
+        text.push_str(&line(&entry.name, *cost, entry.class.unwrap_or_default()));
     }
     if let Some(cost) = together {
         text.push_str(&line(&format!("all {} together", lines.len()), cost, ""));
@@ -127,7 +127,7 @@ fn json(lines: &[(&Entry, Cost)], together: Option<Cost>) -> String {
             let mut object = value(*cost);
             if let Some(object) = object.as_object_mut() {
                 object.insert("detector".to_owned(), entry.name.clone().into());
-                object.insert("class".to_owned(), entry.class.clone().into());
+                object.insert("class".to_owned(), entry.class.into());
             }
             object
         })

@@ -142,7 +142,7 @@ fn document(pack: &Pack, entries: &[Entry]) -> Value {
     let detectors: Vec<Value> = entries
         .iter()
         .map(|entry| {
-            let pattern = entry.written.as_ref().and_then(|written| written.pattern.as_ref());
+            let rule = entry.rule.as_ref();
             json!({
                 "name": entry.name,
                 "tag": entry.tag,
@@ -150,7 +150,9 @@ fn document(pack: &Pack, entries: &[Entry]) -> Value {
                 "class": entry.class,
                 "source": entry.source,
                 "checks": entry.checks,
-                "pattern": pattern.map(|pattern| pattern.value.as_str()),
+                "prefix": rule.and_then(|rule| rule.prefix.as_deref()),
+                "pattern": rule.map(|rule| rule.pattern.as_str()),
+                "near": rule.and_then(|rule| rule.near.as_ref()).map(|near| &near.words),
             })
         })
         .collect();

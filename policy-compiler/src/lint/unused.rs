@@ -47,15 +47,16 @@ pub(super) fn run(resolved: &Resolved<'_>, out: &mut Diagnostics) {
                 .filter_map(|route| route.body.content.as_ref())
                 .any(|content| content.value == *name)
         });
-        let brings =
-            pack.detectors.iter().any(|detector| detectors.contains(&pack.full_name(&detector.name)))
-                || pack.tags.iter().any(|tag| {
-                    policy
-                        .masks
-                        .iter()
-                        .flat_map(|mask| &mask.body.fields)
-                        .any(|field| field.tag.value == tag.name.value)
-                });
+        let brings = pack.detectors.iter().any(|detector| {
+            let known = resolved.detectors.get(&pack.full_name(&detector.name));
+            known.is_some_and(|known| detectors.contains(&known.known_as))
+        }) || pack.tags.iter().any(|tag| {
+            policy
+                .masks
+                .iter()
+                .flat_map(|mask| &mask.body.fields)
+                .any(|field| field.tag.value == tag.name.value)
+        });
         if !contents && !brings {
             let message = format!("pack `{}` is imported, but nothing of it is used", import.value);
             out.push(Diagnostic::at(Code::W0708, import.span, message));

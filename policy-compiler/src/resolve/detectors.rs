@@ -1,23 +1,24 @@
 //! Detectors: the policy's own and those of imported packs, under one roof.
 
 use super::tags::{self, Replaced};
-use crate::detect::{self, Trouble};
+use crate::detect::{self, Rule, Trouble};
 use crate::diagnostic::{Code, Diagnostic, Diagnostics, Span, Text};
 use crate::pack::Pack;
 use crate::source::Policy;
 use crate::source::detectors::Detector;
 use std::collections::BTreeMap;
-use veilwire_engine::policy::model::{Limits, Validator};
+use veilwire_engine::compile::Part;
+use veilwire_engine::policy::model::Limits;
 
 /// A detector that can be named.
 #[derive(Clone, Debug)]
 pub struct Catalogued {
     /// Tag; empty while its own error is not mended.
     pub tag: String,
-    /// Regular expression; empty while its own error is not mended.
-    pub pattern: String,
-    /// Check of what matched.
-    pub validator: Option<Validator>,
+    /// What it finds; empty while its own error is not mended.
+    pub rule: Rule,
+    /// The name under which it is compiled and reported: of detectors that several packs carry, that of the first pack.
+    pub known_as: String,
     /// Declared by the policy, at this place.
     pub own: Option<Span>,
     /// It can be built.
@@ -33,9 +34,15 @@ pub(super) fn resolve(
 ) -> BTreeMap<String, Catalogued> {
     let window = window(policy);
     let mut detectors = BTreeMap::new();
-    for pack in packs {
+    let mut ranked: Vec<&Pack> = packs.iter().collect();
+    ranked.sort_by_key(|pack| pack.rank);
+    for pack in &ranked {
         for entry in &pack.detectors {
-            detectors.insert(pack.full_name(&entry.name), catalogue(&entry.body, None, true));
+            let carries =
+                |other: &&&Pack| other.detectors.iter().any(|known| known.name.value == entry.name.value);
+            let first = ranked.iter().find(carries).unwrap_or(pack);
+            let known_as = first.full_name(&entry.name);
+            detectors.insert(pack.full_name(&entry.name), catalogue(&entry.body, known_as, None, true));
         }
     }
     for entry in &policy.detectors {
@@ -43,7 +50,8 @@ pub(super) fn resolve(
             tags::refer(tag, tags, out);
         }
         let usable = try_alone(&entry.name, &entry.body, window, out);
-        detectors.insert(entry.name.value.clone(), catalogue(&entry.body, Some(entry.name.span), usable));
+        let name = entry.name.value.clone();
+        detectors.insert(name.clone(), catalogue(&entry.body, name, Some(entry.name.span), usable));
     }
     detectors
 }
@@ -54,29 +62,28 @@ pub(crate) fn window(policy: &Policy) -> u32 {
     written.unwrap_or_else(|| Limits::default().window)
 }
 
-fn catalogue(detector: &Detector, own: Option<Span>, usable: bool) -> Catalogued {
+fn catalogue(detector: &Detector, known_as: String, own: Option<Span>, usable: bool) -> Catalogued {
     let text = |text: &Option<Text>| text.as_ref().map(|text| text.value.clone()).unwrap_or_default();
-    Catalogued {
-        tag: text(&detector.tag),
-        pattern: text(&detector.pattern),
-        validator: detector.validate.as_ref().map(|validator| validator.value),
-        own,
-        usable: usable && detector.pattern.is_some(),
-    }
+    let rule = detector.rule();
+    let usable = usable && rule.is_some();
+    Catalogued { tag: text(&detector.tag), rule: rule.unwrap_or_default(), known_as, own, usable }
 }
 
 /// Builds one detector by itself, so that an error names it, and runs its examples.
 fn try_alone(name: &Text, detector: &Detector, window: u32, out: &mut Diagnostics) -> bool {
-    let Some(pattern) = &detector.pattern else { return false };
-    if detector.unvalidated {
-        return false;
-    }
-    let validator = detector.validate.as_ref().map(|validator| validator.value);
-    let probe = match detect::Probe::new(
-        &[detect::Wanted { name: &name.value, pattern: &pattern.value, validator }],
-        window,
-    ) {
+    let (Some(pattern), Some(rule)) = (&detector.pattern, &detector.rule()) else { return false };
+    let probe = match detect::Probe::new(&[detect::Wanted { name: &name.value, rule }], window) {
         Ok(probe) => probe,
+        Err(Trouble::Condition(part, trouble)) => {
+            let word = |place: usize| detector.near.as_ref().and_then(|near| near.words.get(place));
+            let written = match part {
+                Part::Pattern => None,
+                Part::Prefix => detector.prefix.as_ref(),
+                Part::Word(place) => word(place),
+            };
+            out.push(explain(name, written.unwrap_or(pattern), &trouble, window));
+            return false;
+        }
         Err(trouble) => {
             out.push(explain(name, pattern, &trouble, window));
             return false;
@@ -149,6 +156,12 @@ fn explain(name: &Text, pattern: &Text, trouble: &Trouble, window: u32) -> Diagn
         ),
         Trouble::Empty => {
             at(Code::E0505, format!("detector `{name}` matches the empty text, or nothing at all"))
+        }
+        Trouble::LongWord => at(Code::E0506, format!("a near word of `{name}` can be longer than 64 bytes"))
+            .note("near words are looked for backwards, over a bounded stretch of text")
+            .help("bound the loops of the word"),
+        Trouble::Condition(_, trouble) => {
+            at(Code::E0502, format!("a condition of `{name}` cannot be used: {trouble}"))
         }
         Trouble::Other(reason) => at(Code::E0502, format!("pattern of `{name}` cannot be used: {reason}")),
     }

@@ -16,7 +16,7 @@ pub(super) fn resolve(
     let mut all = Vec::with_capacity(policy.masks.len());
     for entry in &policy.masks {
         let mask = &entry.body;
-        let mut chosen = BTreeSet::new();
+        let mut chosen: BTreeSet<String> = BTreeSet::new();
         for pattern in &mask.detectors {
             chosen.extend(expand(pattern, detectors, out));
         }
@@ -28,6 +28,9 @@ pub(super) fn resolve(
             let help = "give it `scan: {detectors: […], in: […]}` or `fields: […]`, or remove it";
             out.push(Diagnostic::at(Code::E0803, entry.name.span, message).help(help));
         }
+        // A detector that two packs carry is one detector.
+        let known_as = |name: String| detectors.get(&name).map_or(name, |found| found.known_as.clone());
+        let chosen: BTreeSet<String> = chosen.into_iter().map(known_as).collect();
         all.push(chosen.into_iter().collect());
     }
     all

@@ -157,11 +157,8 @@ fn detectors_of_packs_find_their_examples_and_nothing_they_ignore() {
         let pack = pack::Pack::load(reference).unwrap().unwrap();
         for detector in &pack.detectors {
             let name = pack.full_name(&detector.name);
-            let wanted = Wanted {
-                name: &name,
-                pattern: &detector.body.pattern.as_ref().unwrap().value,
-                validator: detector.body.validate.as_ref().map(|validator| validator.value),
-            };
+            let rule = detector.body.rule().unwrap();
+            let wanted = Wanted { name: &name, rule: &rule };
             let probe = Probe::new(&[wanted], 512).unwrap_or_else(|error| panic!("{name}: {error}"));
             assert!(!detector.body.matches.is_empty() && !detector.body.ignores.is_empty(), "{name}");
             for example in &detector.body.matches {

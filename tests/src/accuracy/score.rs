@@ -76,7 +76,7 @@ pub fn score(rows: &[Row], found: &[Vec<Found>]) -> Score {
         let found = found.as_slice();
         match row.kind {
             Kind::Negative if known.holds_a_value(row) => {}
-            Kind::Labelled => score.labelled(row, found),
+            Kind::Labelled => score.labelled(row, found, &known),
             Kind::Flagged => score.flagged(row, found),
             Kind::Negative | Kind::Invalid => score.negative(row, found),
         }
@@ -111,6 +111,11 @@ impl<'r> Known<'r> {
         Found { family, ..found.clone() }
     }
 
+    /// Is this a value that some row labels, though not the row that it was found in? Rules label one of several.
+    fn is_a_value(&self, family: &str, text: &str) -> bool {
+        text.len() >= LONG && self.values.iter().any(|(of, value)| *of == family && value.contains(text))
+    }
+
     /// Is a value in it that another row labels as of its family? Negative for one rule, but not for the family.
     fn holds_a_value(&self, row: &Row) -> bool {
         self.values.iter().any(|(family, value)| *family == row.family && row.text.contains(value))
@@ -121,7 +126,7 @@ impl<'r> Known<'r> {
 const LONG: usize = 20;
 
 impl Score {
-    fn labelled(&mut self, row: &Row, found: &[Found]) {
+    fn labelled(&mut self, row: &Row, found: &[Found], known: &Known<'_>) {
         for label in row.labels.iter().filter(|label| counts(row, &label.family)) {
             let hit = covers(&label.range, found.iter());
             let named = covers(&label.range, found.iter().filter(|found| found.is(&label.family)));
@@ -142,7 +147,8 @@ impl Score {
             if !judged {
                 continue;
             }
-            let right = row.labels.iter().any(|label| found.fits(label));
+            let text = row.text.get(found.range.clone()).unwrap_or_default();
+            let right = row.labels.iter().any(|label| found.fits(label)) || known.is_a_value(family, text);
             for key in row.keys(family) {
                 let line = self.counts.entry(key).or_default();
                 line.findings += 1;

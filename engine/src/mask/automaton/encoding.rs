@@ -1,11 +1,12 @@
 //! The bytes of an [`Automaton`]: little-endian, without a version (its container has one).
 //!
 //! Layout: stride − 1 (`u8`), class of each byte (256 × `u8`), number of states and of reporting states (`u16` each, the
-//! dead state not counted), two start states (`u16`), lazy prefix (flag `u8`, then class set 32 bytes, `u16` maximum,
-//! `u8` trigger), the detector list of each reporting state (`u8` count − 1, then ascending `u8` numbers), and per state its
+//! dead state not counted), two start states (`u16`), flags (`u8`, see [`Flags`]), lazy prefix (class set 32 bytes, `u16`
+//! maximum, `u8` trigger), number of the prefix behind which it begins (`u8`), list of near words and distance (`u8`
+//! each), the last three only where flagged; the detector list of each reporting state (`u8` count − 1, then ascending `u8` numbers), and per state its
 //! end transition (`u16`) and its row as runs (`u8` length − 1, `u16` state).
 
-use super::{Automaton, DetectorBits, LazyPrefix, MAX_CELLS, Tables};
+use super::{Automaton, Condition, DetectorBits, LazyPrefix, MAX_CELLS, MAX_WITHIN, Near, Role, Tables};
 use crate::policy::id::DetectorId;
 use thiserror::Error;
 
@@ -43,6 +44,20 @@ pub enum DecodeError {
     /// A lazy prefix that is not one.
     #[error("lazy prefix is not sound")]
     Lazy,
+    /// A condition that does not exist or may not stand here.
+    #[error("condition of the automaton is not sound")]
+    Role,
+}
+
+/// What follows the start states; other bits are refused.
+struct Flags;
+
+impl Flags {
+    const LAZY: u8 = 1;
+    const AFTER: u8 = 2;
+    const NEAR: u8 = 4;
+    const PREFIXES: u8 = 8;
+    const WORDS: u8 = 16;
 }
 
 impl Automaton {
@@ -54,12 +69,22 @@ impl Automaton {
         put(out, narrow(self.states().saturating_sub(1)));
         put(out, self.last_special());
         self.starts.iter().for_each(|&start| put(out, start));
-        out.push(u8::from(self.lazy.is_some()));
+        let Condition { after, near } = self.role.condition();
+        let flags = [
+            (self.lazy.is_some(), Flags::LAZY),
+            (after.is_some(), Flags::AFTER),
+            (near.is_some(), Flags::NEAR),
+            (self.role == Role::Prefixes, Flags::PREFIXES),
+            (self.role == Role::Words, Flags::WORDS),
+        ];
+        out.push(flags.into_iter().filter(|(set, _)| *set).map(|(_, flag)| flag).sum());
         if let Some(lazy) = &self.lazy {
             lazy.class.iter().for_each(|word| out.extend_from_slice(&word.to_le_bytes()));
             put(out, lazy.max);
             out.push(lazy.trigger);
         }
+        out.extend(after);
+        out.extend(near.into_iter().flat_map(|near| [near.words, near.within]));
         for set in self.reports.iter().skip(1) {
             out.push(low_byte(narrow(set.iter().count().saturating_sub(1))));
             out.extend(set.iter().map(|detector| low_byte(detector.0)));
@@ -84,7 +109,9 @@ impl Automaton {
         let states = usize::from(reader.number()?);
         let reporting = usize::from(reader.number()?);
         let starts = [reader.number()?, reader.number()?];
-        let lazy = reader.lazy()?;
+        let flags = reader.byte()?;
+        let lazy = reader.lazy(flags)?;
+        let role = reader.role(flags)?;
         let cells = (states + 1) * usize::from(stride);
         // SECURITY: a state takes at least five bytes, so what is reserved below is paid for by the input.
         if cells > MAX_CELLS || reporting > states || states.saturating_mul(5) > reader.rest.len() {
@@ -106,7 +133,7 @@ impl Automaton {
         if !reader.rest.is_empty() {
             return Err(DecodeError::Trailing);
         }
-        Automaton::new(Tables { classes, stride, rows, ends, starts, reports, lazy })
+        Automaton::new(Tables { classes, stride, rows, ends, starts, reports, lazy, role })
     }
 }
 
@@ -129,18 +156,34 @@ impl Reader<'_> {
         self.array().map(u16::from_le_bytes)
     }
 
-    fn lazy(&mut self) -> Result<Option<LazyPrefix>, DecodeError> {
-        match self.byte()? {
-            0 => Ok(None),
-            1 => {
-                let mut class = [0; 4];
-                for word in &mut class {
-                    *word = u64::from_le_bytes(self.array()?);
-                }
-                LazyPrefix::new(class, self.number()?, self.byte()?).map(Some).ok_or(DecodeError::Lazy)
-            }
-            _ => Err(DecodeError::Lazy),
+    fn lazy(&mut self, flags: u8) -> Result<Option<LazyPrefix>, DecodeError> {
+        if flags & Flags::LAZY == 0 {
+            return Ok(None);
         }
+        let mut class = [0; 4];
+        for word in &mut class {
+            *word = u64::from_le_bytes(self.array()?);
+        }
+        LazyPrefix::new(class, self.number()?, self.byte()?).map(Some).ok_or(DecodeError::Lazy)
+    }
+
+    fn role(&mut self, flags: u8) -> Result<Role, DecodeError> {
+        match flags & !Flags::LAZY {
+            Flags::PREFIXES => return Ok(Role::Prefixes),
+            Flags::WORDS => return Ok(Role::Words),
+            flags if flags & !(Flags::AFTER | Flags::NEAR) != 0 => return Err(DecodeError::Role),
+            _ => {}
+        }
+        let mut condition = Condition::default();
+        if flags & Flags::AFTER != 0 {
+            condition.after = Some(self.byte()?);
+        }
+        if flags & Flags::NEAR != 0 {
+            let near = Near { words: self.byte()?, within: self.byte()? };
+            condition.near = Some(near).filter(|near| near.within <= MAX_WITHIN);
+            condition.near.ok_or(DecodeError::Role)?;
+        }
+        Ok(Role::Matches(condition))
     }
 
     fn detectors(&mut self) -> Result<DetectorBits, DecodeError> {

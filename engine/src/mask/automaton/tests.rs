@@ -29,6 +29,7 @@ fn tables() -> Tables {
         starts: [3, DEAD],
         reports: vec![DetectorBits::default(), report, report],
         lazy: None,
+        role: Role::default(),
     }
 }
 
@@ -36,6 +37,20 @@ fn lazy_tables() -> Tables {
     let mut class = [0; 4];
     class[1] = 1 << (b'x' - 64);
     Tables { lazy: LazyPrefix::new(class, 7, b'a'), ..tables() }
+}
+
+/// Every kind of role, on the same automaton.
+fn roles() -> impl Iterator<Item = Tables> {
+    let condition = |after, near| Role::Matches(Condition { after, near });
+    let near = Some(Near { words: 3, within: MAX_WITHIN });
+    let roles = [
+        condition(Some(255), None),
+        condition(None, near),
+        condition(Some(0), near),
+        Role::Prefixes,
+        Role::Words,
+    ];
+    roles.into_iter().map(|role| Tables { role, ..tables() })
 }
 
 fn encoded(automaton: &Automaton) -> Vec<u8> {
@@ -46,7 +61,7 @@ fn encoded(automaton: &Automaton) -> Vec<u8> {
 
 #[test]
 fn encoding_returns_the_same_automaton() {
-    for tables in [tables(), lazy_tables()] {
+    for tables in roles().chain([tables(), lazy_tables()]) {
         let automaton = Automaton::new(tables).unwrap();
         assert_eq!(Automaton::decode(&encoded(&automaton)), Ok(automaton));
     }
@@ -88,7 +103,7 @@ fn a_cycle_without_report_is_found() {
 
 #[test]
 fn every_truncation_is_refused() {
-    for tables in [tables(), lazy_tables()] {
+    for tables in roles().chain([tables(), lazy_tables()]) {
         let bytes = encoded(&Automaton::new(tables).unwrap());
         for length in 0..bytes.len() {
             assert!(Automaton::decode(&bytes[..length]).is_err(), "{length} of {}", bytes.len());
@@ -101,7 +116,7 @@ fn every_truncation_is_refused() {
 #[test]
 fn every_damaged_byte_is_refused_or_harmless() {
     let (mut refused, mut accepted) = (0, 0);
-    for tables in [tables(), lazy_tables()] {
+    for tables in roles().chain([tables(), lazy_tables()]) {
         let bytes = encoded(&Automaton::new(tables).unwrap());
         for at in 0..bytes.len() {
             for value in 0..=u8::MAX {
@@ -176,6 +191,28 @@ fn unsound_tables_are_refused() {
     assert_eq!(refused(barren), DecodeError::Barren);
     let other_start = |tables: &mut Tables| tables.lazy = LazyPrefix::new([u64::MAX, 0, 0, 0], 3, b'b');
     assert_eq!(refused(other_start), DecodeError::Lazy);
+}
+
+#[test]
+fn roles_that_make_no_sense_are_refused() {
+    let lazy = |role| Automaton::new(Tables { role, ..lazy_tables() });
+    assert_eq!(lazy(Role::Prefixes).unwrap_err(), DecodeError::Role);
+    assert_eq!(lazy(Role::Matches(Condition { after: Some(0), near: None })).unwrap_err(), DecodeError::Role);
+    let bytes = encoded(&Automaton::new(tables()).unwrap());
+    // Behind the stride, the classes, two counts and two starts.
+    let flags = 1 + 256 + 8;
+    for value in 0..=u8::MAX {
+        let mut changed = bytes.clone();
+        changed[flags] = value;
+        let both = value & 24 == 24 || (value & 24 != 0 && value & 7 != 0);
+        if value > 31 || both {
+            assert!(Automaton::decode(&changed).is_err(), "{value}");
+        }
+    }
+    let far = Near { words: 0, within: MAX_WITHIN + 1 };
+    let far = Tables { role: Role::Matches(Condition { after: None, near: Some(far) }), ..tables() };
+    let bytes = encoded(&Automaton::new(far).unwrap());
+    assert_eq!(Automaton::decode(&bytes), Err(DecodeError::Role));
 }
 
 #[test]

@@ -1,10 +1,14 @@
 //! Tests of detector sets and of the bit set.
 
 use super::*;
-use crate::mask::automaton::Tables;
+use crate::mask::automaton::{Condition, Near, Role, Tables};
 
 /// An automaton that reports `detector` for one `x`, or for `x` to the power of `length` if that is more.
 fn power(detector: u16, length: u16) -> Automaton {
+    with_role(detector, length, Role::default())
+}
+
+fn with_role(detector: u16, length: u16, role: Role) -> Automaton {
     let mut classes = [0; 256];
     classes[usize::from(b'x')] = 1;
     // 0 dead, 1 reports, 2 start, 3.. after that many x.
@@ -19,7 +23,8 @@ fn power(detector: u16, length: u16) -> Automaton {
     ends[last] = 1;
     let report: DetectorBits = [DetectorId(detector)].into_iter().collect();
     let reports = vec![DetectorBits::default(), report];
-    Automaton::new(Tables { classes, stride: 2, rows, ends, starts: [2, 2], reports, lazy: None }).unwrap()
+    Automaton::new(Tables { classes, stride: 2, rows, ends, starts: [2, 2], reports, lazy: None, role })
+        .unwrap()
 }
 
 #[test]
@@ -35,6 +40,29 @@ fn detectors_and_automata_must_fit() {
     assert_eq!(new(vec![], vec![None; MAX_DETECTORS + 1]).unwrap_err(), InvalidDetectors::TooMany);
     let many = (0..=64).map(|id| power(id, 1)).collect();
     assert_eq!(new(many, vec![None; 65]).unwrap_err(), InvalidDetectors::TooMany);
+}
+
+/// A condition that does not exist would be a detector that never matches.
+#[test]
+fn conditions_must_exist_and_be_bounded() {
+    let new = |automata| DetectorSet::with_validators(automata, vec![None]).map(|set| set.len());
+    let behind = |after| with_role(0, 2, Role::Matches(Condition { after: Some(after), near: None }));
+    let near = |words, within| {
+        with_role(0, 2, Role::Matches(Condition { after: None, near: Some(Near { words, within }) }))
+    };
+    let (prefixes, words) =
+        (|id| with_role(id, 5, Role::Prefixes), |id, length| with_role(id, length, Role::Words));
+    assert_eq!(new(vec![prefixes(7), behind(7)]), Ok(1));
+    assert_eq!(new(vec![near(3, 128), words(3, 64)]), Ok(1));
+    let refused = Err(InvalidDetectors::Condition);
+    assert_eq!(new(vec![behind(7)]), refused);
+    assert_eq!(new(vec![prefixes(8), behind(7)]), refused);
+    assert_eq!(new(vec![near(3, 128)]), refused);
+    assert_eq!(new(vec![near(3, 128), words(2, 64)]), refused);
+    assert_eq!(new(vec![near(3, 129), words(3, 64)]), refused);
+    assert_eq!(new(vec![near(3, 128), words(3, 65)]), refused);
+    // Those that begin anywhere come first: their numbers are bits.
+    assert_eq!(new(vec![behind(7), prefixes(7)]), Err(InvalidDetectors::TooMany));
 }
 
 #[test]

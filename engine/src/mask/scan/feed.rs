@@ -1,12 +1,16 @@
 //! The loop of a scan: stretch by stretch, every live start runs on to its end, and what begins in it as well.
 //!
 //! Each start runs on alone, so that it keeps its state in a register; starts that died, or that went into the state of an
-//! older one, cost nothing from the next stretch on. Where nothing lives, the filter says where to go on.
+//! older one, cost nothing from the next stretch on. Where nothing lives, the filter says where to go on. Conditions are
+//! looked at where something with a condition would begin, and nowhere else.
 
 use super::live::Live;
 use super::{
-    Automaton, Cursor, DEAD, DetectorBits, DetectorSet, LazyPrefix, MAX_VALIDATED, Run, Scan, is_word, length,
+    Automaton, Cursor, DEAD, DetectorBits, DetectorSet, LazyPrefix, MAX_VALIDATED, Run, Scan, is_word,
+    length, wide,
 };
+use crate::mask::automaton::{Condition, Role};
+use crate::mask::detector::Starts;
 
 /// One call's worth of text.
 pub(super) struct Feed<'a> {
@@ -28,6 +32,9 @@ struct Judge {
 /// Starts run on alone for at most so many bytes, up to a multiple of it: then those in one state are merged.
 const STRETCH: u64 = 32;
 
+/// Matches that may begin anywhere.
+const UNCONDITIONAL: Role = Role::Matches(Condition { after: None, near: None });
+
 impl Feed<'_> {
     /// Steps through the bytes, then keeps what the next call needs.
     pub(super) fn run(&self, scan: &mut Scan) {
@@ -42,6 +49,10 @@ impl Feed<'_> {
         let list = std::mem::take(&mut scan.live.list);
         for live in &list {
             let Some(starts) = self.set.starts(live.automaton) else { continue };
+            if !starts.automaton.role().is_matches() {
+                // Nothing can begin behind the end.
+                continue;
+            }
             let state = starts.automaton.end(live.state);
             if state != DEAD {
                 let reports = starts.automaton.reports(state).intersection(self.active);
@@ -77,7 +88,15 @@ impl Feed<'_> {
             }
             let to = self.stretch_end(at);
             self.advance(scan, at, to, &judge);
-            while let Some((begin, byte)) = self.next_begin(&mut cursor, after_word, at, to) {
+            loop {
+                let next = self.next_begin(&mut cursor, after_word, at, to);
+                // INVARIANT: what begins earlier runs earlier, whatever opened it.
+                while let Some((place, prefix)) =
+                    scan.openings.pop_front_if(|(place, _)| next.is_none_or(|(begin, _)| *place <= begin))
+                {
+                    self.open(scan, place, prefix, to, &judge);
+                }
+                let Some((begin, byte)) = next else { break };
                 self.spawn(scan, begin, byte, self.word_before(begin, after_word), to, &judge);
                 at = begin + 1;
             }
@@ -133,7 +152,8 @@ impl Feed<'_> {
         live.state = run.state;
         // A state that reports may have nothing more to report.
         judge.all && run.state > automaton.last_special()
-            || run.state != DEAD && automaton.reach(run.state).intersects(self.active)
+            || run.state != DEAD
+                && (!automaton.role().is_matches() || automaton.reach(run.state).intersects(self.active))
     }
 
     /// A start came to a state that reports: records its matches, up to its death or the end of the bytes.
@@ -149,6 +169,9 @@ impl Feed<'_> {
         judge: &Judge,
     ) -> Run {
         let mut run = first;
+        if automaton.role() == Role::Prefixes {
+            return self.prefix_ends(scan, automaton, run, (from, bytes));
+        }
         let (mut found, mut end) = (DetectorBits::default(), from);
         loop {
             let taken = run.taken;
@@ -179,16 +202,77 @@ impl Feed<'_> {
         run
     }
 
+    /// A start came to a state that reports prefixes: notes where each ends, up to its death or the end of the bytes.
+    fn prefix_ends(
+        &self,
+        scan: &mut Scan,
+        automaton: &Automaton,
+        first: Run,
+        (from, bytes): (usize, &[u8]),
+    ) -> Run {
+        let mut run = first;
+        loop {
+            let taken = run.taken;
+            let place = (from + taken).saturating_sub(1);
+            for id in automaton.reports(run.state).iter() {
+                // INVARIANT: an automaton numbers what it reports with a byte.
+                let opening = (place, u8::try_from(id.0).unwrap_or(u8::MAX));
+                if let Err(at) = scan.openings.binary_search(&opening) {
+                    scan.openings.insert(at, opening);
+                }
+            }
+            run = automaton.run(run.state, bytes.get(taken..).unwrap_or_default(), DEAD);
+            run.taken += taken;
+            if !run.stopped || run.state == DEAD {
+                return run;
+            }
+        }
+    }
+
+    /// Adds the starts that begin at index `at`, where a prefix ended.
+    fn open(&self, scan: &mut Scan, at: usize, prefix: u8, to: usize, judge: &Judge) {
+        let Some(&byte) = self.bytes.get(at) else { return };
+        // The byte before the first is known by its kind.
+        let after_word = self.word_before(at, scan.after_word);
+        for number in self.set.conditions().opened(prefix) {
+            let Some(starts) = self.set.starts(number) else { continue };
+            let state = starts.first(after_word, byte);
+            if state != DEAD && self.may_begin(scan, starts, number, state, at) {
+                let start = self.base.saturating_add(wide(at));
+                let mut live = Live { start, state, automaton: number };
+                if self.run_on(scan, &mut live, at + 1, to, judge) {
+                    scan.overflowed |= !scan.live.add(live);
+                }
+            }
+        }
+    }
+
+    /// Does the condition of this automaton hold at index `at`, and is a detector active that its state can report?
+    fn may_begin(&self, scan: &mut Scan, starts: &Starts, number: u8, state: u16, at: usize) -> bool {
+        let automaton = &starts.automaton;
+        let Role::Matches(Condition { near, .. }) = automaton.role() else {
+            return self.set.conditions().serves(number).intersects(self.active);
+        };
+        if !automaton.reach(state).intersects(self.active) {
+            return false;
+        }
+        let Some(near) = near else { return true };
+        let (holds, steps) = scan.nearby.holds(near, self, &scan.tail, at);
+        scan.steps = scan.steps.saturating_add(steps);
+        holds
+    }
+
     /// Adds the starts that begin with this byte, or with the run before it, as far as they live at `to`.
     fn spawn(&self, scan: &mut Scan, at: usize, byte: u8, after_word: bool, to: usize, judge: &Judge) {
         let mut heads = self.set.heads(after_word, byte);
         while heads != 0 {
-            // INVARIANT: fewer than 64 automata, so the number fits.
+            // INVARIANT: at most 64 automata begin anywhere, so the number fits.
             let number = u8::try_from(heads.trailing_zeros()).unwrap_or(u8::MAX);
             heads &= heads - 1;
             let Some(starts) = self.set.starts(number) else { continue };
             let state = starts.first(after_word, byte);
-            if !judge.all && !starts.automaton.reach(state).intersects(self.active) {
+            let conditional = starts.automaton.role() != UNCONDITIONAL;
+            if (conditional || !judge.all) && !self.may_begin(scan, starts, number, state, at) {
                 continue;
             }
             let mut start = self.base.saturating_add(length_between(0, at));
@@ -280,17 +364,21 @@ impl Feed<'_> {
         let judged = self.set.validated().intersection(self.active);
         let is_judged = |live: &&Live| {
             let starts = self.set.starts(live.automaton);
+            let starts = starts.filter(|starts| starts.automaton.role().is_matches());
             starts.is_some_and(|starts| starts.automaton.reach(live.state).intersects(&judged))
         };
-        let Some(oldest) = scan.live.list.iter().find(is_judged) else {
-            scan.tail.clear();
-            return;
-        };
-        let wanted = self.base.saturating_add(length(self.bytes)).saturating_sub(oldest.start);
+        let end = self.base.saturating_add(length(self.bytes));
+        let oldest = scan.live.list.iter().find(is_judged).map_or(end, |live| live.start);
         // INVARIANT: a start that a validator may judge has consumed at most `MAX_VALIDATED` bytes.
-        let wanted = usize::try_from(wanted).unwrap_or(usize::MAX);
+        let wanted = usize::try_from(end.saturating_sub(oldest)).unwrap_or(usize::MAX);
         if wanted > MAX_VALIDATED {
             scan.overflowed = true;
+            return;
+        }
+        let context = self.set.conditions().context(self.active);
+        let wanted = wanted.max(context.min(usize::try_from(end).unwrap_or(usize::MAX)));
+        if wanted == 0 {
+            scan.tail.clear();
             return;
         }
         let surplus = scan.tail.len().saturating_add(self.bytes.len()).saturating_sub(wanted);
@@ -302,5 +390,5 @@ impl Feed<'_> {
 }
 
 fn length_between(from: usize, to: usize) -> u64 {
-    u64::try_from(to.saturating_sub(from)).unwrap_or(u64::MAX)
+    wide(to.saturating_sub(from))
 }

@@ -37,8 +37,9 @@ impl LiveStarts {
         self.list.clear();
     }
 
-    pub(super) fn oldest(&self) -> Option<u64> {
-        self.list.first().map(|live| live.start)
+    /// The oldest start that may cover something: prefixes do not.
+    pub(super) fn oldest(&self, set: &DetectorSet) -> Option<u64> {
+        self.list.iter().find(|live| set.covers(live.automaton)).map(|live| live.start)
     }
 
     pub(super) fn held(&self) -> usize {
@@ -66,8 +67,8 @@ impl LiveStarts {
     /// there: then the validator may accept the younger match and refuse the older.
     pub(super) fn merge(&mut self, set: &DetectorSet, judged: &DetectorBits) {
         let may_differ = |live: &Live| {
-            set.starts(live.automaton)
-                .is_some_and(|starts| starts.automaton.reach(live.state).intersects(judged))
+            let starts = set.starts(live.automaton).filter(|starts| starts.automaton.role().is_matches());
+            starts.is_some_and(|starts| starts.automaton.reach(live.state).intersects(judged))
         };
         if self.list.len() <= FEW {
             let (mut seen, mut place) = (0u64, 0);

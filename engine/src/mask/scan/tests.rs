@@ -17,7 +17,12 @@ fn set() -> DetectorSet {
     ];
     let numbered = list.into_iter().zip(0..);
     let patterns: Vec<Pattern> = numbered
-        .map(|((regex, validator), id)| Pattern { detector: DetectorId(id), regex: regex.into(), validator })
+        .map(|((regex, validator), id)| Pattern {
+            detector: DetectorId(id),
+            regex: regex.into(),
+            validator,
+            ..Pattern::default()
+        })
         .collect();
     let validators = patterns.iter().map(|pattern| pattern.validator).collect();
     DetectorSet::with_validators(build(&patterns, 512).unwrap().automata, validators).unwrap()

@@ -3,6 +3,7 @@
 //! Every failure of the host ends in a refusal; `Driver::fail_closed` is the only place that says how. What waits in
 //! the host's buffer, and how the client of a refused response is told before it is cut, is known here and nowhere else.
 
+use crate::bytes::equal;
 use crate::decision::Direction;
 use crate::exchange::{
     BodyStep, CalloutId, CalloutReply, Event, Exchange, RequestHead, ResponseHead, Source, Step,
@@ -25,6 +26,9 @@ pub enum Action {
 
 /// How long a refused response is swallowed before it is cut, in milliseconds.
 const SWALLOW_MS: u64 = 5_000;
+
+/// Bytes by which what leaves may be longer than what came, without the output being moved.
+const ROOM: usize = 128;
 
 /// Runs one exchange on a host.
 #[derive(Debug)]
@@ -80,6 +84,7 @@ impl Driver {
         let mut edits = HeadEdits::default();
         let head = RequestHead { headers: &headers };
         let step = self.exchange.request_head(head, end, &mut edits, &HostVerifier(host), host.now());
+        edits.prune(&headers);
         let action = self.carry_out(host, step, &edits);
         self.export(host);
         if action == Action::Pause && self.end == End::Open {
@@ -107,10 +112,13 @@ impl Driver {
         let mut edits = HeadEdits::default();
         let head = ResponseHead { headers: &headers, source };
         match self.exchange.response_head(head, end, &mut edits) {
-            Step::Continue => match host.apply(Side::Response, &edits) {
-                Ok(()) => Action::Continue,
-                Err(HostError) => self.fail_closed(host, Direction::Response),
-            },
+            Step::Continue => {
+                edits.prune(&headers);
+                match host.apply(Side::Response, &edits) {
+                    Ok(()) => Action::Continue,
+                    Err(HostError) => self.fail_closed(host, Direction::Response),
+                }
+            }
             Step::Reply(reply) => self.reply(host, &reply),
             Step::Pause | Step::Abort => self.cut(host),
         }
@@ -138,6 +146,8 @@ impl Driver {
             return self.fail_closed(host, direction);
         };
         let mut out = kept;
+        // What leaves is about what came.
+        out.reserve(chunk.len() + ROOM);
         let step = self.exchange.body(direction, &chunk, &mut out);
         let step = if end { self.body_end(direction, step, &mut out) } else { step };
         self.carry_out_body(host, direction, step, &chunk, &out, end)
@@ -274,7 +284,7 @@ impl Driver {
         let waits = step == BodyStep::WriteBack && self.may_end_in_trailers(host, direction);
         let window = std::mem::take(self.window(direction));
         match step {
-            BodyStep::Pass if window.safe == 0 && out == chunk => Action::Continue,
+            BodyStep::Pass if window.safe == 0 && equal(out, chunk) => Action::Continue,
             BodyStep::Pass | BodyStep::Emit | BodyStep::WriteBack => {
                 if host.replace_body(side(direction), out).is_err() {
                     return self.fail_closed(host, direction);
@@ -478,17 +488,19 @@ fn transport_facts<H: Host>(host: &H, names: &FactNames) -> TransportFacts {
         let text = String::from_utf8(bytes).ok()?;
         (!text.is_empty() && text.len() <= 1024 && !text.chars().any(char::is_control)).then_some(text)
     };
-    let peer = Peer {
-        uri_san: fact(names.uri_san),
-        dns_san: fact(names.dns_san),
-        subject: fact(names.subject),
-        sha256: fact(names.sha256),
+    let mtls = names
+        .mtls
+        .then(|| matches!(host.property(&[names.root, "mtls"]), Ok(Some(flag)) if flag.first() == Some(&1)));
+    // Whoever showed no certificate has nothing to be asked about; every question is a call.
+    let peer = if mtls == Some(false) {
+        Peer::default()
+    } else {
+        Peer {
+            uri_san: fact(names.uri_san),
+            dns_san: fact(names.dns_san),
+            subject: fact(names.subject),
+            sha256: fact(names.sha256),
+        }
     };
-    TransportFacts {
-        version: fact("tls_version"),
-        mtls: names.mtls.then(
-            || matches!(host.property(&[names.root, "mtls"]), Ok(Some(flag)) if flag.first() == Some(&1)),
-        ),
-        peer: (peer != Peer::default()).then_some(peer),
-    }
+    TransportFacts { version: fact("tls_version"), mtls, peer: (peer != Peer::default()).then_some(peer) }
 }

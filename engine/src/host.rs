@@ -74,6 +74,28 @@ impl HeadEdits {
     pub(crate) fn rewrite(&mut self, name: &[u8], value: Vec<u8>) {
         self.0.push(HeadEdit::Rewrite(name.to_vec(), value));
     }
+
+    /// Leaves out removals of what neither `headers` nor another edit has: each is a call of the host for nothing.
+    pub(crate) fn prune(&mut self, headers: &Headers) {
+        let made: Vec<Vec<u8>> = self.0.iter().filter_map(|edit| edit.makes().map(<[u8]>::to_vec)).collect();
+        self.0.retain(|edit| match edit {
+            HeadEdit::Remove(name) => {
+                headers.iter().any(|(present, _)| present.eq_ignore_ascii_case(name)) || made.contains(name)
+            }
+            HeadEdit::Set(..) | HeadEdit::Rewrite(..) | HeadEdit::Add(..) => true,
+        });
+    }
+}
+
+impl HeadEdit {
+    /// The header that is there afterwards.
+    fn makes(&self) -> Option<&[u8]> {
+        match self {
+            HeadEdit::Remove(_) => None,
+            HeadEdit::Set(name, _) => Some(name.as_bytes()),
+            HeadEdit::Rewrite(name, _) | HeadEdit::Add(name, _) => Some(name),
+        }
+    }
 }
 
 /// What embeds the engine: Envoy through the filter, a fake in tests.
@@ -167,5 +189,27 @@ impl<H: Host> SignatureVerifier for HostVerifier<'_, H> {
         signature: &[u8],
     ) -> Result<bool, VerifierError> {
         self.0.verify(algorithm, key, signed_text, signature)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_removals_of_nothing_are_left_out() {
+        let headers = vec![(b"Accept-Encoding".to_vec(), b"gzip".to_vec())];
+        let mut edits = HeadEdits::default();
+        edits.remove(b"accept-encoding");
+        edits.remove(b"range");
+        edits.set("te", b"trailers");
+        edits.remove(b"te");
+        edits.add(b"x-a", b"1".to_vec());
+        edits.rewrite(b"x-b", b"2".to_vec());
+        edits.remove(b"x-b");
+        let mut expected = edits.clone();
+        expected.0.remove(1);
+        edits.prune(&headers);
+        assert_eq!(edits, expected, "`range` is not there; `te` and `x-b` are there by then");
     }
 }

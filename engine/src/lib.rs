@@ -22,6 +22,7 @@
 
 pub mod approval;
 pub mod audit;
+mod bytes;
 #[cfg(feature = "compile")]
 pub mod compile;
 pub mod decide;

@@ -102,6 +102,36 @@ fn a_long_stream_holds_no_more_than_a_short_one() {
     }
 }
 
+/// One object, whose members all have names of their own.
+#[test]
+fn a_million_keys_are_held_one_at_a_time() {
+    let plans = Plans::new().expect("packs");
+    let members = |count: usize, key: fn(usize) -> String| {
+        let begin = std::iter::once(b"{\"first\":0".to_vec());
+        let member =
+            move |at: usize| (at..at + 1000).map(|at| format!(",\"{}\":1", key(at))).collect::<String>();
+        let all = (0..count).step_by(1000).map(move |at| member(at).into_bytes());
+        begin.chain(all).chain(std::iter::once(b"}".to_vec()))
+    };
+    let plain = |at: usize| format!("k{at:x}");
+    let (few, many) = (
+        drive(&plans.plain, Format::Json, members(10_000, plain)),
+        drive(&plans.plain, Format::Json, members(1_000_000, plain)),
+    );
+    assert!(many.0 <= few.0 + 64, "held {} bytes, then {}", few.0, many.0);
+    assert!(many.1 > 9_000_000, "only {} bytes came out", many.1);
+    // Names that are masked must be told apart: what that takes is bounded too, and nothing of them leaves.
+    let mut masker = Masker::new(Arc::clone(&plans.plain), Format::Json);
+    let mut out = Vec::new();
+    for piece in members(100_000, |at| format!("u{at}@example.com")) {
+        if masker.write(&piece, &mut out).is_err() {
+            break;
+        }
+        assert!(masker.held() <= STATE, "{} bytes held", masker.held());
+    }
+    assert!(memchr::memmem::find(&out, b"@example").is_none(), "a name came out");
+}
+
 /// Decision: with credentials only, at least 99 % of the deltas leave nothing behind; with all default packs, text runs at
 /// most one word late.
 #[test]

@@ -15,7 +15,7 @@ use veilwire_engine::identity::{JwtSimpleVerifier, SignatureVerifier, VerifierEr
 use veilwire_engine::policy::model::Algorithm;
 use veilwire_engine::time::Timestamp;
 
-/// Name of the audit property: `%FILTER_STATE(wasm.audit:TYPED)%` in access logs.
+/// Name of the audit property: `%TYPED_CEL(filter_state['wasm.audit'])%` in access logs.
 const AUDIT: &str = "audit";
 const STRUCT_TYPE: &str = "type.googleapis.com/google.protobuf.Struct";
 

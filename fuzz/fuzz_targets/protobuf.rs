@@ -1,4 +1,4 @@
-//! Traces as protobuf and in frames of gRPC: the same output however they are cut, the same bytes without findings, fields of
+//! Traces, logs and metrics as protobuf and in frames of gRPC: the same output however they are cut, the same bytes without findings, fields of
 //! the same numbers in the same order, and no piece of a planted value in any text.
 #![no_main]
 
@@ -18,6 +18,9 @@ use veilwire_fuzz::wire::{push_sized, push_tag, push_varint, read};
 const MAX_FIELDS: usize = 8;
 const MAX_DEPTH: usize = 8;
 const MAX_MESSAGES: usize = 4;
+/// Routes and their contents.
+const SIGNALS: [(&str, &str); 3] =
+    [("traces", "otel.traces"), ("logs", "otel.logs"), ("metrics", "otel.metrics")];
 /// A number that no message of the schema has.
 const UNKNOWN: u32 = 77;
 /// The longest id that is taken for one.
@@ -27,15 +30,17 @@ fuzz_target!(|data: &[u8]| {
     let mut input = Input(data);
     let choice = input.byte();
     let direction = if choice & 4 == 0 { Direction::Request } else { Direction::Response };
-    let case = Case::of("traces", direction);
+    let (route, content) = SIGNALS[usize::from(choice >> 3) % SIGNALS.len()];
+    let case = Case::of(route, direction);
     let cuts = [usize::from(input.word()), usize::from(input.word())];
-    let root: &'static str = if choice & 4 == 0 { &schema().request } else { &schema().response };
-    let stream = Stream { case, cuts, root };
+    let schema = Messages(schema(content));
+    let root: &'static str = if choice & 4 == 0 { &schema.0.request } else { &schema.0.response };
+    let stream = Stream { case, cuts, schema, root };
     match choice & 3 {
         // A value that is planted changes a length.
         0 => stream.one(&Planted::nothing_in(input.rest().to_vec())),
         1 => {
-            let mut maker = Maker::default();
+            let mut maker = Maker::of(schema);
             let message = maker.message(root, MAX_DEPTH, &mut input);
             let mut planted = maker.planted();
             planted.body = message;
@@ -45,14 +50,19 @@ fuzz_target!(|data: &[u8]| {
     }
 });
 
-fn schema() -> &'static Schema {
-    let content = FORMATS_MODEL.contents.iter().find(|content| content.name == "otel.traces");
+fn schema(name: &str) -> &'static Schema {
+    let content = FORMATS_MODEL.contents.iter().find(|content| content.name == name);
     content.and_then(|content| content.protobuf.as_ref()).expect("the pack has it")
 }
+
+/// What messages of a content are.
+#[derive(Clone, Copy)]
+struct Messages(&'static Schema);
 
 struct Stream {
     case: Case,
     cuts: [usize; 2],
+    schema: Messages,
     /// What every message is.
     root: &'static str,
 }
@@ -60,16 +70,16 @@ struct Stream {
 impl Stream {
     fn one(&self, planted: &Planted) {
         let outcome = run_every_way(&self.case.plan, Format::Protobuf, &planted.body, self.cuts);
-        check_verdict(&outcome.result, is_valid(&planted.body, self.root));
+        check_verdict(&outcome.result, self.schema.is_valid(&planted.body, self.root));
         let Ok(findings) = &outcome.result else { return };
         assert!(!findings.is_empty() || outcome.out == planted.body, "changed without a finding");
         planted.check_masked(&outcome.out);
-        check_fields(&planted.body, &outcome.out, Some(self.root));
+        self.schema.check_fields(&planted.body, &outcome.out, Some(self.root));
     }
 
     fn many(&self, raw: bool, mut input: Input<'_>) {
         let (mut body, mut messages, mut compressed) = (Vec::new(), Vec::new(), false);
-        let mut maker = Maker::default();
+        let mut maker = Maker::of(self.schema);
         for _ in 0..MAX_MESSAGES {
             if input.is_empty() {
                 break;
@@ -96,7 +106,10 @@ impl Stream {
         body.extend_from_slice(if damaged { input.rest() } else { b"" });
         let outcome = run_every_way(&self.case.plan, Format::Grpc, &body, self.cuts);
         if !damaged {
-            check_verdict(&outcome.result, messages.iter().all(|message| is_valid(message, self.root)));
+            check_verdict(
+                &outcome.result,
+                messages.iter().all(|message| self.schema.is_valid(message, self.root)),
+            );
         }
         let Ok(findings) = &outcome.result else { return };
         let same = outcome.out == body || compressed || damaged;
@@ -109,7 +122,7 @@ impl Stream {
             let length = usize::try_from(u32::from_be_bytes([a, b, c, d])).expect("32 bits fit");
             let (found, after) = after.split_at_checked(length).expect("a message of its length");
             planted.check_masked(found);
-            check_fields(message, found, Some(self.root));
+            self.schema.check_fields(message, found, Some(self.root));
             rest = after;
         }
         assert!(damaged || rest.is_empty(), "more than was sent");
@@ -124,65 +137,71 @@ fn check_verdict<T>(result: &Result<T, MaskError>, valid: bool) {
     }
 }
 
-/// What a message of the schema has in this field.
-fn kind(message: Option<&str>, number: u32) -> Option<&'static str> {
-    let fields = schema().messages.get(message?)?;
-    let field = fields.iter().find(|field| field.number == number)?;
-    Some(field.kind.trim_end_matches("[]"))
-}
-
-fn is_message(kind: Option<&str>) -> bool {
-    kind.is_some_and(|kind| schema().messages.contains_key(kind))
-}
-
-fn is_valid(message: &[u8], name: &str) -> bool {
-    let Some(fields) = read(message) else { return false };
-    let mut groups = 0_i32;
-    fields.iter().all(|field| {
-        groups += i32::from(field.wire == 3) - i32::from(field.wire == 4);
-        let kind = kind(Some(name), field.number).filter(|_| groups == 0 && field.wire == 2);
-        match kind {
-            Some(kind) if is_message(Some(kind)) => is_valid(field.body, kind),
-            _ => true,
-        }
-    })
-}
-
-/// The same fields: a text may be another one, and an unknown field may be missing.
-fn check_fields(before: &[u8], after: &[u8], name: Option<&str>) {
-    let before = read(before).expect("what was accepted is a message");
-    let after = read(after).expect("what is put out is a message");
-    let (mut after, mut groups) = (after.iter().peekable(), 0_i32);
-    for field in &before {
-        groups += i32::from(field.wire == 3) - i32::from(field.wire == 4);
-        let kind = kind(name, field.number).filter(|_| groups == 0 && field.wire == 2);
-        let next = after.next_if(|next| match kind {
-            Some("text") => (next.number, next.wire) == (field.number, 2),
-            Some(kind) if is_message(Some(kind)) => (next.number, next.wire) == (field.number, 2),
-            _ => next.whole == field.whole,
-        });
-        match (kind, next) {
-            (Some(kind), Some(next)) if is_message(Some(kind)) => {
-                check_fields(field.body, next.body, Some(kind));
-            }
-            (Some("number" | "id"), None) => {}
-            (Some(_), None) => panic!("a known field is missing"),
-            (None, None) => assert!(field.wire == 2, "a number is missing"),
-            (_, Some(_)) => {}
-        }
+impl Messages {
+    /// What a message of the schema has in this field.
+    fn kind(self, message: Option<&str>, number: u32) -> Option<&'static str> {
+        let fields = self.0.messages.get(message?)?;
+        let field = fields.iter().find(|field| field.number == number)?;
+        Some(field.kind.trim_end_matches("[]"))
     }
-    assert!(after.next().is_none(), "a field that was not there");
+
+    fn is_message(self, kind: Option<&str>) -> bool {
+        kind.is_some_and(|kind| self.0.messages.contains_key(kind))
+    }
+
+    fn is_valid(self, message: &[u8], name: &str) -> bool {
+        let Some(fields) = read(message) else { return false };
+        let mut groups = 0_i32;
+        fields.iter().all(|field| {
+            groups += i32::from(field.wire == 3) - i32::from(field.wire == 4);
+            let kind = self.kind(Some(name), field.number).filter(|_| groups == 0 && field.wire == 2);
+            match kind {
+                Some(kind) if self.is_message(Some(kind)) => self.is_valid(field.body, kind),
+                _ => true,
+            }
+        })
+    }
+
+    /// The same fields: a text may be another one, and an unknown field may be missing.
+    fn check_fields(self, before: &[u8], after: &[u8], name: Option<&str>) {
+        let before = read(before).expect("what was accepted is a message");
+        let after = read(after).expect("what is put out is a message");
+        let (mut after, mut groups) = (after.iter().peekable(), 0_i32);
+        for field in &before {
+            groups += i32::from(field.wire == 3) - i32::from(field.wire == 4);
+            let kind = self.kind(name, field.number).filter(|_| groups == 0 && field.wire == 2);
+            let next = after.next_if(|next| match kind {
+                Some("text") => (next.number, next.wire) == (field.number, 2),
+                Some(kind) if self.is_message(Some(kind)) => (next.number, next.wire) == (field.number, 2),
+                _ => next.whole == field.whole,
+            });
+            match (kind, next) {
+                (Some(kind), Some(next)) if self.is_message(Some(kind)) => {
+                    self.check_fields(field.body, next.body, Some(kind));
+                }
+                (Some("number" | "id"), None) => {}
+                (Some(_), None) => panic!("a known field is missing"),
+                (None, None) => assert!(field.wire == 2, "a number is missing"),
+                (_, Some(_)) => {}
+            }
+        }
+        assert!(after.next().is_none(), "a field that was not there");
+    }
 }
 
 /// Makes messages of the schema.
-#[derive(Default)]
 struct Maker {
+    schema: Messages,
     planted: Planted,
     /// There are bytes that may hide what follows them in a number or an id.
     raw: bool,
 }
 
 impl Maker {
+    fn of(schema: Messages) -> Maker {
+        Maker { schema, planted: Planted::default(), raw: false }
+    }
+
     /// What must not be seen.
     fn planted(self) -> Planted {
         if self.raw { Planted::default() } else { self.planted }
@@ -191,7 +210,7 @@ impl Maker {
     /// With unknown fields, groups and numbers that are longer than they need be.
     fn message(&mut self, name: &str, depth: usize, input: &mut Input<'_>) -> Vec<u8> {
         let mut out = Vec::new();
-        let fields = &schema().messages[name];
+        let fields = &self.schema.0.messages[name];
         for _ in 0..1 + usize::from(input.byte()) % MAX_FIELDS {
             if input.is_empty() {
                 break;

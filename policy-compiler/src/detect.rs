@@ -254,6 +254,17 @@ impl Probe {
     pub fn finds(&self, text: &str) -> bool {
         self.find(text.as_bytes()).map_or(true, |hits| !hits.is_empty())
     }
+
+    /// Whether text waits at most words: more than half of the letters, at the begin of a word, are held back.
+    #[must_use]
+    pub fn holds_words(&self) -> bool {
+        let waits = |letter: &u8| {
+            let mut scan = Scan::new();
+            scan.feed(&self.set, &self.set.all(), &[b' ', *letter]);
+            scan.decided() < scan.position()
+        };
+        (b'a'..=b'z').filter(waits).count() > 13
+    }
 }
 
 impl Finding {

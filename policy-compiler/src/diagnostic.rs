@@ -113,6 +113,7 @@ codes! {
     E0508 "placeholder is not safe inside JSON",
     E0509 "tag without a replacement",
     W0510 "placeholder is itself found by a detector",
+    W0511 "detector makes text wait at nearly every word",
     E0603 "administration port reachable from outside",
     E0610 "upstream without certificate verification",
     W0702 "rule can never deny",

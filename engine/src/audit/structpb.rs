@@ -21,24 +21,36 @@ const STRUCT: u8 = delimited(5);
 const LIST: u8 = delimited(6);
 const ITEM: u8 = delimited(1);
 
+/// Bytes of an event without findings, so that most are written without growing.
+const USUAL: usize = 1024;
+
 /// The `Struct` of a JSON object; of anything else the empty one.
 pub(super) fn encode(value: &Value) -> Vec<u8> {
-    value.as_object().map(encode_map).unwrap_or_default()
-}
-
-fn encode_map(map: &Map<String, Value>) -> Vec<u8> {
-    let mut out = Vec::new();
-    for (key, value) in map {
-        let mut entry = Vec::new();
-        put(&mut entry, KEY, key.as_bytes());
-        put(&mut entry, VALUE, &encode_value(value));
-        put(&mut out, FIELDS, &entry);
+    let mut out = Vec::with_capacity(USUAL);
+    if let Some(map) = value.as_object() {
+        write_map(map, &mut out);
     }
     out
 }
 
-fn encode_value(value: &Value) -> Vec<u8> {
-    let mut out = Vec::new();
+fn write_map(map: &Map<String, Value>, out: &mut Vec<u8>) {
+    for (key, value) in map {
+        out.push(FIELDS);
+        let entry = out.len();
+        put(out, KEY, key.as_bytes());
+        write_nested(VALUE, value, out);
+        close(out, entry);
+    }
+}
+
+fn write_nested(tag: u8, value: &Value, out: &mut Vec<u8>) {
+    out.push(tag);
+    let start = out.len();
+    write_value(value, out);
+    close(out, start);
+}
+
+fn write_value(value: &Value, out: &mut Vec<u8>) {
     match value {
         Value::Null => out.extend_from_slice(&[NULL, 0]),
         Value::Bool(value) => out.extend_from_slice(&[BOOL, u8::from(*value)]),
@@ -46,33 +58,46 @@ fn encode_value(value: &Value) -> Vec<u8> {
             out.push(NUMBER);
             out.extend_from_slice(&number.as_f64().unwrap_or_default().to_le_bytes());
         }
-        Value::String(text) => put(&mut out, STRING, text.as_bytes()),
-        Value::Object(map) => put(&mut out, STRUCT, &encode_map(map)),
+        Value::String(text) => put(out, STRING, text.as_bytes()),
+        Value::Object(map) => {
+            out.push(STRUCT);
+            let start = out.len();
+            write_map(map, out);
+            close(out, start);
+        }
         Value::Array(items) => {
-            let mut list = Vec::new();
+            out.push(LIST);
+            let start = out.len();
             for item in items {
-                put(&mut list, ITEM, &encode_value(item));
+                write_nested(ITEM, item, out);
             }
-            put(&mut out, LIST, &list);
+            close(out, start);
         }
     }
-    out
 }
 
 fn put(out: &mut Vec<u8>, tag: u8, bytes: &[u8]) {
     out.push(tag);
-    let mut length = bytes.len();
+    let start = out.len();
+    out.extend_from_slice(bytes);
+    close(out, start);
+}
+
+/// Puts the length of what was written since `start` in front of it.
+fn close(out: &mut Vec<u8>, start: usize) {
+    let mut length = out.len() - start;
+    let mut at = start;
     loop {
         // Seven bits at a time; the value was reduced to them.
         let low = u8::try_from(length & 0x7f).unwrap_or_default();
         length >>= 7;
+        let more = if length == 0 { 0 } else { 0x80 };
+        out.insert(at, low | more);
         if length == 0 {
-            out.push(low);
-            break;
+            return;
         }
-        out.push(low | 0x80);
+        at += 1;
     }
-    out.extend_from_slice(bytes);
 }
 
 #[cfg(test)]

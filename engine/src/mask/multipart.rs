@@ -5,8 +5,12 @@
 //! they are: what is written into a part can never make one.
 //!
 //! Parts of any other type or with a transfer encoding pass where the policy names their type, and are refused otherwise.
+//! Parts that say how long they are (`sized`) are held, and say what they have become.
+//!
 //! Parts that are multipart themselves are refused, and so is text before the first and behind the last delimiter, which
 //! readers skip.
+
+mod sized;
 
 use super::MaskError;
 use super::document::Layer;
@@ -21,6 +25,7 @@ use super::text::{Location, Sink, TextUnit};
 use crate::format::multipart::{Boundary, PartHead, find, parameters, undecided};
 use crate::format::{Format, FormatError, PassId};
 use memchr::memchr;
+use sized::{Head, Sized};
 
 /// A multipart body.
 pub(crate) struct MultipartBody {
@@ -34,6 +39,8 @@ pub(crate) struct MultipartBody {
     /// How many of them no head ends in.
     looked: usize,
     part: Part,
+    /// The part, where its head says how long it is.
+    sized: Option<Sized>,
     name: Name,
     /// The last bytes of the part that were put out: a delimiter may not begin in them.
     written: Vec<u8>,
@@ -70,6 +77,7 @@ impl MultipartBody {
             raw: Vec::new(),
             looked: 0,
             part: Part::Dropped,
+            sized: None,
             name: Name::default(),
             written: Vec::new(),
         }
@@ -170,23 +178,35 @@ impl MultipartBody {
             _ => return Err(MaskError::Part),
         };
         let mut unit = TextUnit::default();
+        let mut written = Head::default();
         for (name, value) in &head.lines {
             // SECURITY: a head whose names say something is not understood.
             if !unit.probe(name, plan)?.is_empty() {
                 return Err(MaskError::Part);
             }
             let masked = mask(value, HEAD, false, plan, run.findings)?;
-            for piece in [name, b":".as_slice(), masked.as_deref().unwrap_or(value), b"\r\n"] {
-                run.out.extend_from_slice(piece);
-            }
+            written.line(name, masked.as_deref().unwrap_or(value));
         }
-        run.out.extend_from_slice(b"\r\n");
-        self.part = part;
         let field = plan.actions(self.name.state()).and_then(|actions| actions.field.as_ref());
-        if let (Some(field), true) = (field, self.name.is_named()) {
-            let mut sink = Sink::new(plan, run.out, run.findings, plan.state_limit());
-            sink.replace_field(field, self.name.location("part"));
+        let field = field.filter(|_| self.name.is_named());
+        // What passes without a look has the length that it had.
+        if Head::says_length(head) && (field.is_some() || !matches!(part, Part::Opaque(..))) {
+            self.sized = Some(Sized::new(written));
+        } else {
+            run.out.extend_from_slice(&written.finish());
+        }
+        self.part = part;
+        if let Some(field) = field {
             self.part = Part::Dropped;
+            let at = self.name.location("part");
+            let replace = |run: &mut Run<'_>| {
+                Sink::new(plan, run.out, run.findings, plan.state_limit()).replace_field(field, at);
+                Ok(())
+            };
+            match &mut self.sized {
+                Some(sized) => sized.write(run, replace)?,
+                None => replace(run)?,
+            }
         }
         if let Part::Opaque(pass, _) = self.part {
             run.findings.pass(UnseenKind::Content(pass), self.name.location("part").describe(plan));
@@ -235,6 +255,20 @@ impl MultipartBody {
     }
 
     fn write_part(&mut self, text: &[u8], run: &mut Run<'_>) -> Result<(), MaskError> {
+        let Some(mut sized) = self.sized.take() else { return self.write_text(text, run) };
+        let done = sized.write(run, |run| self.write_text(text, run));
+        self.sized = Some(sized);
+        done
+    }
+
+    fn end_part(&mut self, run: &mut Run<'_>) -> Result<(), MaskError> {
+        let Some(mut sized) = self.sized.take() else { return self.end_text(run) };
+        sized.write(run, |run| self.end_text(run))?;
+        sized.finish(run.out);
+        Ok(())
+    }
+
+    fn write_text(&mut self, text: &[u8], run: &mut Run<'_>) -> Result<(), MaskError> {
         let start = run.out.len();
         let at = self.name.location("part");
         let done = match &mut self.part {
@@ -256,7 +290,7 @@ impl MultipartBody {
         done
     }
 
-    fn end_part(&mut self, run: &mut Run<'_>) -> Result<(), MaskError> {
+    fn end_text(&mut self, run: &mut Run<'_>) -> Result<(), MaskError> {
         let start = run.out.len();
         let at = self.name.location("part");
         match &mut self.part {
@@ -315,6 +349,7 @@ impl Framer for MultipartBody {
             Part::Other(framer) => framer.held(),
             Part::Dropped | Part::Opaque(..) => 0,
         };
-        self.raw.len() + self.written.len() + self.name.held() + part
+        let sized = self.sized.as_ref().map_or(0, Sized::held);
+        self.raw.len() + self.written.len() + self.name.held() + part + sized
     }
 }

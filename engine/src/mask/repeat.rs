@@ -14,6 +14,7 @@ use super::document::Value;
 use super::plan::MaskPlan;
 use super::survey::Survey;
 use super::text::Sink;
+use crate::bytes::shared_prefix;
 use crate::format::json::{Unescaper, number, plain_run, string_length};
 use crate::format::paths::StateId;
 
@@ -130,13 +131,15 @@ impl Repeat {
         let mut from = 0;
         for slot in &self.slots {
             let same = self.frame.get(from..slot.start).unwrap_or_default();
-            let text = rest.strip_prefix(same).ok_or_else(|| from + common(same, rest))?;
+            let shared = shared_prefix(same, rest);
+            let text = rest.get(shared..).filter(|_| shared == same.len()).ok_or(from + shared)?;
             let length = slot.kind.length(text, plan).ok_or(usize::MAX)?;
             rest = text.get(length..).unwrap_or_default();
             from = slot.end;
         }
         let same = self.frame.get(from..).unwrap_or_default();
-        if same == rest { Ok(()) } else { Err(from + common(same, rest)) }
+        let shared = shared_prefix(same, rest);
+        if shared == same.len() && shared == rest.len() { Ok(()) } else { Err(from + shared) }
     }
 
     /// Writes a frame that fits.
@@ -189,12 +192,4 @@ impl Kind {
         };
         plan.set().filter().is_clear(value).then_some(value.len())
     }
-}
-
-/// The length of what two texts begin with.
-fn common(one: &[u8], other: &[u8]) -> usize {
-    let blocks = one.chunks(16).zip(other.chunks(16)).take_while(|(one, other)| one == other).count() * 16;
-    let rest = |text: &'_ [u8]| text.len().min(blocks);
-    let (Some(one), Some(other)) = (one.get(rest(one)..), other.get(rest(other)..)) else { return 0 };
-    blocks + one.iter().zip(other).take_while(|(one, other)| one == other).count()
 }

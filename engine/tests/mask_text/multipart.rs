@@ -269,3 +269,79 @@ fn large_parts_need_little_memory_and_many_parts_little_time() {
     let refused = (0..100_000).find_map(|_| masker.write(b"X", &mut out).err());
     assert_eq!(refused, Some(MaskError::Budget));
 }
+
+/// A part in the form of LangSmith's clients.
+fn run_part(name: &str, json: &str, length: usize) -> (String, String) {
+    let head = format!(
+        "Content-Disposition: form-data; name=\"{name}\"\r\nContent-Type: application/json; length={length}\r\nContent-Length: {length}\r\n"
+    );
+    (head, json.to_owned())
+}
+
+#[test]
+fn parts_that_say_their_length_say_what_it_became() {
+    let long = format!("{{\"input\":\"{}ada@example.com\"}}", "long ".repeat(40));
+    let masked = long.replace("ada@example.com", "[EMAIL]");
+    let documents = [
+        ("post.1", r#"{"id":"1","name":"chat"}"#, r#"{"id":"1","name":"chat"}"#),
+        ("post.1.inputs", r#"{"q":"ada@example.com"}"#, r#"{"q":"[EMAIL]"}"#),
+        ("post.1.outputs", long.as_str(), masked.as_str()),
+        ("empty", "{}", "{}"),
+    ];
+    let parts = |pick: fn(&(&'static str, String, String)) -> String| {
+        let documents =
+            documents.iter().map(|(name, from, to)| (*name, (*from).to_owned(), (*to).to_owned()));
+        let all: Vec<_> = documents.map(|row| run_part(row.0, &pick(&row), pick(&row).len())).collect();
+        body(&all.iter().map(|(head, text)| (head.as_str(), text.as_str())).collect::<Vec<_>>())
+    };
+    passes(&parts(|row| row.1.clone()), &parts(|row| row.2.clone()));
+    // A text, and a wrong length, which is put right.
+    let text = |length: usize, text: &str| {
+        let head = field("note") + &format!("Content-Type: text/plain;length={length}; charset=utf-8\r\n");
+        body(&[(&head, text)])
+    };
+    passes(&text(999, "to ada@example.com\r\n"), &text(12, "to [EMAIL]\r\n"));
+    passes(&text(0, ""), &text(0, ""));
+}
+
+#[test]
+fn what_replaces_a_part_has_its_own_length() {
+    let limits = veilwire_engine::policy::model::Limits {
+        unknown_content: veilwire_engine::policy::model::UnknownContent::Pass(vec!["image/*".into()]),
+        ..Default::default()
+    };
+    let plan = Setup { fields: vec![(3, "$..password")], limits, ..Setup::default() }.plan();
+    let part = |name: &str, kind: &str, length: usize, text: &str| {
+        let head = field(name) + &format!("Content-Type: {kind}; length={length}\r\n");
+        body(&[(&head, text)])
+    };
+    passes_with(
+        &plan,
+        FORM,
+        &part("password", "text/plain", 3, "abc"),
+        &part("password", "text/plain", 8, "[SECRET]"),
+    );
+    passes_with(
+        &plan,
+        FORM,
+        &part("password", "image/png", 3, "abc"),
+        &part("password", "image/png", 8, "[SECRET]"),
+    );
+    // What passes without a look keeps what it says, true or not.
+    let image = part("icon", "image/png", 7, "\u{1}PNG");
+    passes_with(&plan, FORM, &image, &image);
+}
+
+#[test]
+fn a_part_with_a_length_is_bounded_and_leaves_nothing_early() {
+    let limits = veilwire_engine::policy::model::Limits { message: 4096, ..Default::default() };
+    let plan = Setup { limits, ..Setup::default() }.plan();
+    let boundary = Boundary::new(b"XX-42").unwrap();
+    let mut masker = Masker::new(Arc::clone(&plan), Format::Multipart { form: true, boundary });
+    let mut out = Vec::new();
+    let head = format!("--XX-42\r\n{}Content-Type: text/plain; length=9\r\n\r\n", field("a"));
+    masker.write(head.as_bytes(), &mut out).unwrap();
+    let refused = (0..4096).find_map(|_| masker.write(b"word ", &mut out).err());
+    assert_eq!(refused, Some(MaskError::Budget));
+    assert_eq!(out, b"--XX-42\r\n", "nothing of a part that is held may leave");
+}

@@ -339,11 +339,16 @@ fn access_log(policy: &Policy, deployment: &Deployment) -> Yaml {
         ("durationMs", "%DURATION%".into()),
         ("downstreamTls", leg("DOWNSTREAM")),
         ("upstreamTls", leg("UPSTREAM")),
-        ("audit", "%FILTER_STATE(wasm.audit:TYPED)%".into()),
+        // By CEL, because `%FILTER_STATE(…:TYPED)%` makes JSON, reads it and makes it again: with findings that costs more than masking.
+        ("audit", "%TYPED_CEL(filter_state['wasm.audit'])%".into()),
+    ]);
+    let cel = Yaml::map([
+        ("name", "envoy.formatter.cel".into()),
+        ("typed_config", message("envoy.extensions.formatter.cel.v3.Cel")),
     ]);
     let config = message("envoy.extensions.access_loggers.file.v3.FileAccessLog")
         .with("path", path.into())
-        .with("log_format", Yaml::map([("json_format", line)]));
+        .with("log_format", Yaml::map([("json_format", line), ("formatters", Yaml::list([cel]))]));
     Yaml::map([("name", "envoy.access_loggers.file".into()), ("typed_config", config)])
 }
 

@@ -89,6 +89,15 @@ fn try_alone(name: &Text, detector: &Detector, window: u32, out: &mut Diagnostic
             return false;
         }
     };
+    if probe.holds_words() {
+        let message = format!("detector `{}` makes text wait at nearly every word", name.value);
+        out.push(
+            Diagnostic::at(Code::W0511, pattern.span, message)
+                .label("begins with what ordinary words begin with")
+                .note("a streamed answer runs one word late, and every word is looked at")
+                .help("let it begin with what is rare: a fixed prefix, digits, capitals"),
+        );
+    }
     for example in detector.matches.iter().filter(|example| !probe.finds(&example.value)) {
         let message = format!("detector `{}` does not find its own example", name.value);
         out.push(

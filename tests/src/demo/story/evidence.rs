@@ -49,9 +49,7 @@ impl Story<'_> {
         for _ in 0..MOST_LINES {
             let line = self.stage.access_log.next(&self.stage.envoy)?;
             if line.get("requestId").and_then(Json::as_str) == Some(id.as_str()) {
-                let audit = line.get("audit").context("the line has no audit event")?;
-                // Envoy wraps a message of an unknown type; a Struct has its content in `value`.
-                return Ok(audit.get("value").unwrap_or(audit).clone());
+                return line.get("audit").cloned().context("the line has no audit event");
             }
         }
         anyhow::bail!("the access log has no line about the stream")

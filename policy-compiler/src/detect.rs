@@ -220,9 +220,6 @@ impl Probe {
         Ok(found)
     }
 
-    #[cfg(test)]
-    pub(crate) fn set_for_test(&self) -> &DetectorSet { &self.set }
-
     /// The same patterns, without what else decides.
     #[must_use]
     pub fn unchecked(&self) -> Probe {

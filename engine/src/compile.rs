@@ -16,6 +16,7 @@
 
 mod automata;
 mod pattern;
+mod token;
 
 use crate::mask::automaton::MAX_WORD;
 use crate::mask::automaton::{Automaton, DecodeError, Indecision};
@@ -27,6 +28,7 @@ use crate::policy::model::Validator;
 use pattern::Parsed;
 use std::fmt;
 use thiserror::Error;
+pub use token::token_pattern;
 
 /// Most bytes of the intermediate table of one automaton; a group of detectors that needs more is split.
 const TABLE_LIMIT: usize = 16 << 20;

@@ -24,7 +24,7 @@ use crate::audit::{AuditEvent, Outcome};
 use crate::decide::decide_held;
 use crate::decision::{Denial, Direction, Permit, Reason};
 use crate::host::HeadEdits;
-use crate::mask::{Findings, MaskError, Masker, mask_trailers};
+use crate::mask::{Findings, MaskError, Masker, Notes, Pseudonyms, mask_trailers};
 use crate::policy::Policy;
 use crate::policy::id::RuleId;
 use crate::time::Timestamp;
@@ -51,6 +51,8 @@ pub struct Exchange {
     audit: AuditEvent,
     events: VecDeque<Event>,
     next_callout: u32,
+    /// What stands for values while they are with the upstream.
+    pseudonyms: Pseudonyms,
 }
 
 /// States are named by what they wait for.
@@ -116,7 +118,13 @@ impl Exchange {
             audit,
             events: VecDeque::new(),
             next_callout: 0,
+            pseudonyms: Pseudonyms::default(),
         }
+    }
+
+    /// Notes for a part of one side.
+    fn notes(&self, direction: Direction) -> Notes {
+        Notes::of(self.pseudonyms.party(direction))
     }
 
     /// Whether bodies of this direction must be handed in. If not, the host need not even read them.
@@ -206,9 +214,9 @@ impl Exchange {
             *self.leg_mut(direction) = Leg::Closed;
             return self.body_without_masker(direction, &[]);
         };
-        let mut findings = Findings::default();
-        let masked = mask_trailers(trailers, &plan, &mut findings);
-        self.audit.found(&self.policy, direction, &findings);
+        let mut notes = self.notes(direction);
+        let masked = mask_trailers(trailers, &plan, &mut notes);
+        self.audit.found(&self.policy, direction, &notes.findings);
         match masked {
             Ok(mut masked) => {
                 request::strip_own(trailers, &mut masked);

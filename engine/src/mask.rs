@@ -9,6 +9,8 @@
 //! 5. **Prompt.** A byte is held only while it can still become part of a finding; events leave when they are complete.
 //! 6. **Bounded.** Held bytes and state stay below `limits.state`; beyond it the message is refused.
 //!
+//! The one thing that is put back is what the same exchange took out: see [`Pseudonyms`].
+//!
 //! What cannot be inspected is refused: an error is final, and nothing is put out after it. Content codings (gzip, deflate)
 //! are opened in front of it, and what is put out is not encoded again. It does not open encodings inside of values
 //! (base64), and it does not know what a detector looks for.
@@ -33,15 +35,18 @@ mod frames;
 mod head;
 mod instances;
 mod keys;
+mod lead;
 mod lines;
 mod long;
 mod message;
 mod multipart;
 mod nested;
+mod notes;
 mod opaque;
 mod plain;
 mod plan;
 mod protobuf;
+mod pseudonym;
 mod repeat;
 mod scalar;
 pub mod scan;
@@ -57,9 +62,14 @@ pub(crate) use head::{is_exempt, mask_headers, mask_query, scan_path};
 pub use plan::{InvalidPlan, MaskPlan, Place};
 pub(crate) use trailers::mask_trailers;
 
+use crate::decision::Direction;
 use crate::format::inflate::{Inflate, Stop};
 use crate::format::{Coding, Format};
 use framer::{Framer, Run, framer};
+pub(crate) use notes::Notes;
+#[cfg(feature = "compile")]
+pub(crate) use pseudonym::Form;
+pub use pseudonym::Pseudonyms;
 use std::sync::Arc;
 
 /// Rewrites one body: bytes in, bytes that may leave out.
@@ -68,7 +78,7 @@ pub struct Masker {
     // SECURITY: what holds text has no `Debug`; a masker prints sizes only.
     framer: Box<dyn Framer>,
     inflate: Option<Box<Inflate>>,
-    findings: Findings,
+    notes: Notes,
     failed: Option<MaskError>,
 }
 
@@ -175,7 +185,7 @@ impl Masker {
     #[must_use]
     pub fn new(plan: Arc<MaskPlan>, format: Format) -> Masker {
         let framer = framer(format, &plan);
-        Masker { plan, framer, inflate: None, findings: Findings::default(), failed: None }
+        Masker { plan, framer, inflate: None, notes: Notes::default(), failed: None }
     }
 
     /// The same for a body with this content coding. What is put out is not encoded.
@@ -183,6 +193,13 @@ impl Masker {
     pub fn opening(self, coding: Coding) -> Masker {
         let inflate = Some(Box::new(Inflate::new(coding, self.plan.inflate_ratio())));
         Masker { inflate, ..self }
+    }
+
+    /// The same for a body of an exchange with these pseudonyms: a request is given tokens, a response gets values back.
+    #[must_use]
+    pub fn sharing(mut self, pseudonyms: &Pseudonyms, direction: Direction) -> Masker {
+        self.notes.join(pseudonyms.party(direction));
+        self
     }
 
     /// Takes the next bytes; appends to `out` what may leave now.
@@ -194,8 +211,8 @@ impl Masker {
         if let Some(error) = self.failed {
             return Err(error);
         }
-        let Masker { plan, framer, inflate, findings, .. } = self;
-        let mut run = Run { plan, findings, out };
+        let Masker { plan, framer, inflate, notes, .. } = self;
+        let mut run = Run { plan, notes, out };
         let done = match inflate {
             None => framer.write(chunk, &mut run),
             Some(inflate) => {
@@ -232,14 +249,14 @@ impl Masker {
         if self.inflate.is_some_and(|inflate| !inflate.is_complete()) {
             return Err(MaskError::Truncated);
         }
-        self.framer.end(&mut Run { plan: &self.plan, findings: &mut self.findings, out })?;
-        Ok(MaskSummary { findings: self.findings })
+        self.framer.end(&mut Run { plan: &self.plan, notes: &mut self.notes, out })?;
+        Ok(MaskSummary { findings: self.notes.findings })
     }
 
     /// What was masked so far.
     #[must_use]
     pub fn findings(&self) -> &Findings {
-        &self.findings
+        &self.notes.findings
     }
 
     /// Bytes and state that are held now, in bytes. What opens a content coding is not among them: it is the same for
@@ -267,7 +284,9 @@ impl Masker {
 impl std::fmt::Debug for Masker {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let mut text = f.debug_struct("Masker");
-        text.field("held", &self.held()).field("found", &self.findings.total()).field("failed", &self.failed);
+        text.field("held", &self.held())
+            .field("found", &self.notes.findings.total())
+            .field("failed", &self.failed);
         text.finish_non_exhaustive()
     }
 }

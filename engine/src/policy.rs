@@ -13,7 +13,7 @@ use crate::mask::detector::{DetectorSet, InvalidDetectors};
 use crate::mask::{InvalidPlan, MaskPlan, Place};
 use artifact::DecodeError;
 use id::{MaskId, RouteId, RuleId};
-use model::{Audit, HeadMask, Limits, Model, Replacement, Route, Rule, TlsRequirement};
+use model::{Audit, HeadMask, Limits, Model, Pseudonym, Replacement, Route, Rule, TlsRequirement};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -45,7 +45,7 @@ pub enum InvalidPolicy {
     #[error("more `{0}` than a policy may have")]
     TooMany(&'static str),
     /// A placeholder would have to be escaped in JSON.
-    #[error("tag {0} has an unsafe placeholder")]
+    #[error("tag {0} has an unsafe replacement")]
     Placeholder(u16),
     /// A limit is zero or beyond what the filter can hold.
     #[error("limit `{0}` is out of range")]
@@ -81,11 +81,7 @@ impl Policy {
         check_references(&model)?;
         check_limits(&model.limits)?;
         for (index, tag) in model.tags.iter().enumerate() {
-            let Replacement::Placeholder(text) = &tag.replacement;
-            if text.is_empty()
-                || text.len() > 64
-                || !text.bytes().all(|b| matches!(b, b' '..=b'~') && !matches!(b, b'"' | b'\\'))
-            {
+            if !is_writable(&tag.replacement) {
                 return Err(InvalidPolicy::Placeholder(u16::try_from(index).unwrap_or(u16::MAX)));
             }
         }
@@ -247,6 +243,21 @@ fn check_sizes(model: &Model) -> Result<(), InvalidPolicy> {
     }
 }
 
+/// Can the replacement be written wherever a value is?
+fn is_writable(replacement: &Replacement) -> bool {
+    let named = match replacement {
+        Replacement::Pseudonym(Pseudonym { name, .. }) => {
+            let rest = |byte: u8| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'_';
+            name.len() <= 32
+                && name.starts_with(|first: char| first.is_ascii_uppercase())
+                && name.bytes().all(rest)
+        }
+        Replacement::Placeholder(_) | Replacement::Partial(_) | Replacement::Drop => true,
+    };
+    let safe = |text: &str| text.bytes().all(|b| matches!(b, b' '..=b'~') && !matches!(b, b'"' | b'\\'));
+    named && replacement.text().is_none_or(|text| (1..=64).contains(&text.len()) && safe(text))
+}
+
 fn check_references(model: &Model) -> Result<(), InvalidPolicy> {
     let known = |name: &'static str, index: usize, len: usize| {
         if index < len { Ok(()) } else { Err(InvalidPolicy::Dangling(name)) }
@@ -261,7 +272,7 @@ fn check_references(model: &Model) -> Result<(), InvalidPolicy> {
         known("route.content", content.index(), model.contents.len())?;
     }
     for mask in &model.masks {
-        for id in &mask.detectors {
+        for id in mask.detectors.iter().chain(&mask.tokens) {
             known("mask.detectors", id.index(), model.detectors.len())?;
         }
         let HeadMask { query_fields, header_fields, .. } = &mask.head;
@@ -293,6 +304,7 @@ fn check_limits(limits: &Limits) -> Result<(), InvalidPolicy> {
     in_range("state", limits.state, 4 * 1024, 16 * 1024 * 1024)?;
     in_range("message", limits.message, 4 * 1024, 64 * 1024 * 1024)?;
     in_range("jsonDepth", u32::from(limits.json_depth), 1, 1024)?;
+    in_range("pseudonyms", u32::from(limits.pseudonyms), 0, 9_999)?;
     in_range("inflateRatio", limits.inflate_ratio, 1, 1032)?;
     in_range("window", limits.window, 16, 4096)
 }

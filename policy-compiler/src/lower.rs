@@ -18,8 +18,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use veilwire_engine::policy::id::{ContentId, DetectorId, GroupId, MaskId, ProviderId, RouteId, TagId};
 use veilwire_engine::policy::model::{
     Attribute, Audit, Content, Detector, Effect, Field, Group, HeadMask, Limits, Mask, Meta, Model, Provider,
-    Replacement, Route, RoutePath, Rule, Tag, Thinking, TlsRequirement, TlsVersion, UnknownContent,
+    Route, RoutePath, Rule, Tag, Thinking, TlsRequirement, TlsVersion, UnknownContent,
 };
+
+mod tokens;
+
+use tokens::Token;
 
 /// Clock tolerance when a policy names none.
 const LEEWAY_SECONDS: u32 = 60;
@@ -51,6 +55,7 @@ pub fn lower(resolved: &Resolved<'_>) -> Result<Model, LowerError> {
         .iter()
         .filter_map(|name| Some((name, resolved.detectors.get(name.as_str())?)))
         .map(|(name, found)| Wanted { name, rule: &found.rule })
+        .chain(tables.tokens.values().map(|token| Wanted { name: &token.name, rule: &token.rule }))
         .collect();
     let automata =
         detect::build(&wanted, window(policy)).map_err(|error| LowerError::Detectors(error.to_string()))?;
@@ -80,6 +85,8 @@ struct Tables {
     content: BTreeMap<String, u16>,
     route: BTreeMap<String, u16>,
     mask: BTreeMap<String, u16>,
+    /// By the name of a pseudonym.
+    tokens: BTreeMap<String, Token>,
 }
 
 impl Tables {
@@ -94,8 +101,10 @@ impl Tables {
         let contents = contents.filter(|content| content.value != JSON).map(|content| content.value.clone());
         let mut routes: Vec<&Named<SourceRoute>> = policy.routes.iter().collect();
         routes.sort_by_key(|route| specificity(route));
+        let tag = number("tags", found_tags.chain(field_tags).collect::<BTreeSet<_>>())?;
         Ok(Tables {
-            tag: number("tags", found_tags.chain(field_tags).collect::<BTreeSet<_>>())?,
+            tokens: tokens::tokens(resolved, &tag, detectors.len())?,
+            tag,
             detector: number("detectors", detectors)?,
             provider: number("identity providers", names(&policy.identity))?,
             group: number("groups", names(&policy.groups))?,
@@ -108,11 +117,11 @@ impl Tables {
     fn tags(&self, resolved: &Resolved<'_>) -> Result<Vec<Tag>, LowerError> {
         let tag = |name: &String| {
             let tag = resolved.tags.get(name)?;
-            let placeholder = tag.placeholder.clone()?;
             Some(Tag {
                 name: name.clone(),
                 severity: tag.severity,
-                replacement: Replacement::Placeholder(placeholder),
+                replacement: tag.replacement.clone()?,
+                numbers: tag.numbers.unwrap_or_default(),
             })
         };
         self.tag.keys().map(tag).collect::<Option<_>>().ok_or(LowerError::Contradiction("tags"))
@@ -127,6 +136,11 @@ impl Tables {
         self.detector
             .keys()
             .map(detector)
+            .chain(
+                self.tokens.values().map(|token| {
+                    Some(Detector { name: token.name.clone(), tag: token.tag, validator: None })
+                }),
+            )
             .collect::<Option<_>>()
             .ok_or(LowerError::Contradiction("detectors"))
     }
@@ -215,6 +229,9 @@ impl Tables {
         let with_detectors = resolved.policy.masks.iter().zip(&resolved.mask_detectors);
         let mut masks = with_detectors
             .map(|(mask, detectors)| {
+                let found_tags = detectors.iter().filter_map(|name| Some(&resolved.detectors.get(name)?.tag));
+                let field_tags = mask.body.fields.iter().map(|field| &field.tag.value);
+                let tokens = tokens::of_tags(resolved, &self.tokens, found_tags.chain(field_tags));
                 let places = |wanted: Place| mask.body.places.iter().any(|place| place.value == wanted);
                 let detectors = detectors
                     .iter()
@@ -260,6 +277,7 @@ impl Tables {
                     form_fields,
                     attributes,
                     head,
+                    tokens,
                 })
             })
             .collect::<Option<Vec<_>>>()
@@ -344,11 +362,14 @@ fn limits(resolved: &Resolved<'_>) -> Result<Limits, LowerError> {
         settings.message.as_ref().map_or(Ok(defaults.message), |message| u32::try_from(message.value));
     let depth =
         settings.json_depth.as_ref().map_or(Ok(defaults.json_depth), |depth| u16::try_from(depth.value));
+    let pseudonyms = settings.pseudonyms.as_ref();
+    let pseudonyms = pseudonyms.map_or(Ok(defaults.pseudonyms), |most| u16::try_from(most.value));
     let ratio = settings.inflate_ratio.as_ref();
     let ratio = ratio.map_or(Ok(defaults.inflate_ratio), |ratio| u32::try_from(ratio.value));
     Ok(Limits {
         state: state.map_err(|_| LowerError::Contradiction("limits"))?,
         message: message.map_err(|_| LowerError::Contradiction("limits"))?,
+        pseudonyms: pseudonyms.map_err(|_| LowerError::Contradiction("limits"))?,
         json_depth: depth.map_err(|_| LowerError::Contradiction("limits"))?,
         window: window(resolved.policy),
         inflate_ratio: ratio.map_err(|_| LowerError::Contradiction("limits"))?,

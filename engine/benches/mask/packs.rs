@@ -12,7 +12,7 @@ use veilwire_engine::mask::MaskPlan;
 use veilwire_engine::mask::detector::{DetectorBits, DetectorSet};
 use veilwire_engine::policy::id::{DetectorId, MaskId, TagId};
 use veilwire_engine::policy::model::{
-    Content, Detector, Limits, Mask, Replacement, Severity, Tag, Thinking, Validator,
+    Content, Detector, Limits, Mask, Numbers, Replacement, Scheme, Severity, Tag, Thinking, Validator,
 };
 
 pub type Failure = Box<dyn std::error::Error + Send + Sync>;
@@ -94,6 +94,7 @@ fn plan(
         name: "found".to_owned(),
         severity: Severity::High,
         replacement: Replacement::Placeholder("[FOUND]".to_owned()),
+        numbers: Numbers::String,
     }];
     let mask = Mask {
         name: "all".to_owned(),
@@ -175,7 +176,8 @@ fn pattern(detector: DetectorId, entry: &str) -> Result<Pattern, Failure> {
 fn validator(text: &str) -> Result<Validator, Failure> {
     let Some((word, bits)) = text.strip_prefix('{').and_then(|text| text.strip_suffix('}')?.split_once(": "))
     else {
-        return Ok(serde_json::from_value(text.into())?);
+        let scheme = serde_json::from_value::<Scheme>(text.into()).map(Validator::Number);
+        return Ok(serde_json::from_value(text.into()).or(scheme)?);
     };
     let tenths = bits.parse::<f64>()? * 10.0;
     Ok(serde_json::from_value(serde_json::json!({ word: tenths.round() as u8 }))?)

@@ -7,7 +7,7 @@ use crate::decision::{Decision, Denial, Direction, Permit, Reason};
 use crate::format::{Coding, Format};
 use crate::host::{CalloutRequest, HeadEdits};
 use crate::identity::SignatureVerifier;
-use crate::mask::{Findings, MaskPlan, Masker, Place, is_exempt, mask_headers, mask_query, scan_path};
+use crate::mask::{MaskPlan, Masker, Notes, Place, is_exempt, mask_headers, mask_query, scan_path};
 use crate::policy::id::{MaskId, RouteId};
 use crate::time::Timestamp;
 use std::sync::Arc;
@@ -105,9 +105,9 @@ impl Exchange {
         };
         self.audit.routed(&self.policy, route);
         let mut edits = HeadEdits::default();
-        let mut findings = Findings::default();
-        let masked = self.mask_head(headers, target, (route, &masks), &mut edits, &mut findings);
-        self.audit.found(&self.policy, Direction::Request, &findings);
+        let mut notes = self.notes(Direction::Request);
+        let masked = self.mask_head(headers, target, (route, &masks), &mut edits, &mut notes);
+        self.audit.found(&self.policy, Direction::Request, &notes.findings);
         masked.map_err(deny)?;
         let leg = self.prepare_request(headers, end, route, &masks, &mut edits)?;
         edits.remove(b"authorization");
@@ -125,25 +125,27 @@ impl Exchange {
         target: &str,
         (route, masks): (RouteId, &[MaskId]),
         edits: &mut HeadEdits,
-        findings: &mut Findings,
+        notes: &mut Notes,
     ) -> Result<(), Reason> {
         let plan = |place| self.policy.plan(masks, route, place).map_err(|_| Reason::Host);
         let (path, query) = target.split_once('?').unwrap_or((target, ""));
         if let Some(plan) = plan(Place::Path)?
-            && scan_path(path.as_bytes(), &plan, findings).map_err(Reason::Content)?
+            && scan_path(path.as_bytes(), &plan, notes).map_err(Reason::Content)?
         {
             return Err(Reason::PathFinding);
         }
         if let Some(plan) = plan(Place::Query)?
-            && let Some(masked) = mask_query(query.as_bytes(), &plan, findings).map_err(Reason::Content)?
+            && let Some(masked) = mask_query(query.as_bytes(), &plan, notes).map_err(Reason::Content)?
         {
             let mut target = path.as_bytes().to_vec();
-            target.push(b'?');
-            target.extend_from_slice(&masked);
+            if !masked.is_empty() {
+                target.push(b'?');
+                target.extend_from_slice(&masked);
+            }
             edits.set(":path", target);
         }
         if let Some(plan) = plan(Place::Headers)? {
-            mask_headers(headers, &plan, findings, edits).map_err(Reason::Content)?;
+            mask_headers(headers, &plan, notes, edits).map_err(Reason::Content)?;
         }
         Ok(())
     }
@@ -192,7 +194,14 @@ impl Exchange {
             }
             edits.remove(b"content-length");
         }
-        Ok(mask(plan, format, coding, headers, true, edits))
+        let body = inspected(plan, format, coding, headers, edits);
+        Ok(self.mask(Direction::Request, Inspected { patient: true, ..body }))
+    }
+
+    /// A leg that masks, with the pseudonyms of the exchange.
+    pub(super) fn mask(&self, direction: Direction, body: Inspected) -> Leg {
+        let masker = body.masker.sharing(&self.pseudonyms, direction);
+        Leg::Mask(Box::new(Inspected { masker, ..body }))
     }
 
     /// `name@revision`, for headers.
@@ -267,21 +276,20 @@ pub(super) fn changes(format: Format, coding: Option<Coding>) -> bool {
     coding.is_some() || !matches!(format, Format::Opaque(_))
 }
 
-/// A leg that masks; the body goes on without its content coding.
-pub(super) fn mask(
+/// A body that is masked; it goes on without its content coding.
+pub(super) fn inspected(
     plan: Arc<MaskPlan>,
     format: Format,
     coding: Option<Coding>,
     headers: &HeaderList,
-    patient: bool,
     edits: &mut HeadEdits,
-) -> Leg {
+) -> Inspected {
     let mut masker = Masker::new(plan, format);
     if let Some(coding) = coding {
         edits.remove(b"content-encoding");
         masker = masker.opening(coding);
     }
-    Leg::Mask(Box::new(Inspected { masker, left: length(headers), patient }))
+    Inspected { masker, left: length(headers), patient: false }
 }
 
 /// How long the body is, if its head says it in a way that cannot be misread (RFC 9110, section 8.6).

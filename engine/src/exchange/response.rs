@@ -1,11 +1,11 @@
 //! The head of a response: is it the upstream's, over a good connection, of a kind that can be inspected.
 
-use super::request::{DIGEST_HEADERS, changes, coding, mask, single, strip_own, values};
-use super::{Exchange, Leg, LocalReply, State, Step};
+use super::request::{DIGEST_HEADERS, changes, coding, inspected, single, strip_own, values};
+use super::{Exchange, Inspected, Leg, LocalReply, State, Step};
 use crate::decision::{Denial, Direction, Reason};
 use crate::format::Format;
 use crate::host::HeadEdits;
-use crate::mask::{Findings, MaskPlan, Place, mask_headers, mask_trailers};
+use crate::mask::{MaskPlan, Place, mask_headers, mask_trailers};
 use crate::transport::TransportFacts;
 
 /// The head of a response, and where it came from.
@@ -79,9 +79,9 @@ impl Exchange {
         let heads =
             self.policy.plan(permit.masks(), permit.route(), Place::Headers).map_err(|_| Reason::Host)?;
         if let Some(plan) = heads {
-            let mut findings = Findings::default();
-            let masked = mask_headers(headers, &plan, &mut findings, &mut edits);
-            self.audit.found(&self.policy, Direction::Response, &findings);
+            let mut notes = self.notes(Direction::Response);
+            let masked = mask_headers(headers, &plan, &mut notes, &mut edits);
+            self.audit.found(&self.policy, Direction::Response, &notes.findings);
             masked.map_err(Reason::Content)?;
         }
         strip_own(headers, &mut edits);
@@ -118,7 +118,8 @@ impl Exchange {
                 let patient = !matches!(format, Format::Text) || values(headers, b"trailer").next().is_some();
                 // HTTP/1 shows its end even behind trailers: Envoy drops them.
                 let hidden = values(headers, b"transfer-encoding").next().is_none();
-                mask(plan, format, coding, headers, patient && hidden, &mut edits)
+                let body = inspected(plan, format, coding, headers, &mut edits);
+                self.mask(Direction::Response, Inspected { patient: patient && hidden, ..body })
             }
         };
         Ok(edits)
@@ -133,9 +134,9 @@ impl Exchange {
     ) -> Result<(), Reason> {
         let is_trailer = |name: &[u8]| name == b"grpc-message" || name == b"grpc-status-details-bin";
         let trailers: Vec<_> = headers.iter().filter(|(name, _)| is_trailer(name)).cloned().collect();
-        let mut findings = Findings::default();
-        let masked = mask_trailers(&trailers, plan, &mut findings);
-        self.audit.found(&self.policy, Direction::Response, &findings);
+        let mut notes = self.notes(Direction::Response);
+        let masked = mask_trailers(&trailers, plan, &mut notes);
+        self.audit.found(&self.policy, Direction::Response, &notes.findings);
         edits.0.extend(masked.map_err(Reason::Content)?.0);
         Ok(())
     }

@@ -35,7 +35,7 @@ impl JsonBody {
 impl Framer for JsonBody {
     fn write(&mut self, chunk: &[u8], run: &mut Run<'_>) -> Result<(), MaskError> {
         let plan = run.plan;
-        let mut sink = Sink::new(plan, run.out, run.findings, plan.state_limit());
+        let mut sink = Sink::new(plan, run.out, run.notes, plan.state_limit());
         let mut writer =
             Writer { document: &mut self.document, sink: &mut sink, base: None, flow: Flow::None };
         self.walker.run(chunk, plan.paths(), &mut writer).map_err(refusal)
@@ -46,7 +46,7 @@ impl Framer for JsonBody {
             // An empty body is no document, and nothing to inspect.
             return Ok(());
         }
-        let mut sink = Sink::new(run.plan, run.out, run.findings, run.plan.state_limit());
+        let mut sink = Sink::new(run.plan, run.out, run.notes, run.plan.state_limit());
         let mut writer =
             Writer { document: &mut self.document, sink: &mut sink, base: None, flow: Flow::None };
         match self.walker.end(&mut writer) {

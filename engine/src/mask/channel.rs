@@ -169,10 +169,10 @@ impl Instance {
         let channel: Option<&ChannelPlan> = sink.plan.channel(self.channel);
         let root = channel.map_or("channel", |channel| channel.label.as_str());
         let before = sink.replaced;
-        work(&mut self.body, sink, Location { root, outer: &[], inner: &[] })?;
+        let signed = channel.is_some_and(|channel| channel.signed);
+        work(&mut self.body, sink, Location { strings: 1, verbatim: signed, ..Location::of(root) })?;
         if sink.replaced > before && !sink.quiet {
             self.changed = true;
-            let signed = channel.is_some_and(|channel| channel.signed);
             if signed && (sink.plan.refuses_signed() || self.signature_passed) {
                 return Err(MaskError::SignedReasoning);
             }

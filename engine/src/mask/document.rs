@@ -8,8 +8,9 @@ use super::attribute::OpenAttributes;
 use super::channel::Flow;
 use super::finding::UnseenKind;
 use super::keys::Keys;
+use super::lead::Lead;
 use super::nested::Nested;
-use super::plan::{Actions, FieldPlan};
+use super::plan::{Actions, FieldPlan, MAX_VALUE};
 use super::scalar::HeldScalar;
 use super::text::{Location, Sink, TextUnit};
 use crate::format::json::{Block, NameId, Place, Plain, Scalar, ScalarPart, Visit};
@@ -21,6 +22,7 @@ pub(crate) struct Document {
     pub(crate) unit: TextUnit,
     pub(crate) scalar: HeldScalar,
     pub(crate) keys: Keys,
+    pub(crate) lead: Lead,
     string: Text,
     /// Depth of the value that is dropped: something stands in its place.
     drop: Option<usize>,
@@ -38,6 +40,8 @@ pub(crate) struct Document {
     given: usize,
     /// Something stands in the place of a value.
     changed: bool,
+    /// A string for which something stands that depends on it, as far as it may count.
+    value: Vec<u8>,
     /// Values of a frame that are texts of their own and were passed on as they came.
     values: Vec<Value>,
 }
@@ -78,6 +82,8 @@ pub(crate) enum Text {
     Dropped,
     /// Only the quotes are written.
     Emptied,
+    /// Kept, for what stands in its place depends on it.
+    Valued,
     Nested,
     /// The key of the last attribute.
     AttributeKey,
@@ -96,6 +102,16 @@ struct SignedState {
     changed: bool,
     /// The signature was written.
     passed: bool,
+}
+
+/// What a value begins as.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Begun {
+    Container,
+    String,
+    Number,
+    Null,
+    Literal,
 }
 
 /// Writes a document.
@@ -123,6 +139,8 @@ impl Document {
         self.unit.clear();
         self.scalar.clear();
         self.keys.reset();
+        self.lead.clear();
+        self.value.clear();
         self.string = Text::None;
         self.drop = None;
         self.dropped = false;
@@ -154,13 +172,18 @@ impl Document {
 
     /// Is anything read still to be written?
     pub(crate) fn waits(&self) -> bool {
-        self.unit.waits() || self.scalar.waits() || self.keys.waits()
+        self.unit.waits() || self.scalar.waits() || self.keys.waits() || self.lead.waits()
     }
 
     /// Bytes of text and state that are held.
     pub(crate) fn held(&self) -> usize {
         let nested = self.nested.as_ref().map_or(0, |nested| nested.held());
-        self.unit.held() + self.scalar.held() + self.keys.held() + nested
+        self.unit.held()
+            + self.scalar.held()
+            + self.keys.held()
+            + self.lead.held()
+            + self.value.len()
+            + nested
     }
 
     /// Is it the text of a string? Then only fields matter.
@@ -183,42 +206,87 @@ impl<'w> Writer<'w, '_> {
     where
         'w: 'l,
     {
+        let plan = self.sink.plan;
+        // SECURITY: a signature covers tokens as well.
+        let signed = plan.signed() > 0
+            && plan.actions(place.state).is_some_and(|actions| actions.signed_text.is_some());
+        let strings = self.base.map_or(1, |base| base.strings.saturating_add(1));
         match self.base {
-            Some(base) => Location { inner: place.frames, ..base },
-            None => Location { root: "$", outer: place.frames, inner: &[] },
+            Some(base) => {
+                Location { inner: place.frames, strings, verbatim: base.verbatim || signed, ..base }
+            }
+            None => Location { outer: place.frames, strings, verbatim: signed, ..Location::of("$") },
         }
     }
 
     fn raw(&mut self, raw: &[u8]) {
-        self.sink.out.extend_from_slice(raw);
+        self.out().extend_from_slice(raw);
     }
 
-    /// A value begins, which may be `null`: does something else stand in its place?
-    fn begin(&mut self, place: Place<'_>, null: bool) -> Result<(), MaskError> {
-        let plan = self.sink.plan;
-        let (false, Some(actions)) = (self.document.drop.is_some(), plan.actions(place.state)) else {
+    /// Where structure is written.
+    fn out(&mut self) -> &mut Vec<u8> {
+        if self.document.lead.is_on() { self.document.lead.bytes() } else { self.sink.out }
+    }
+
+    /// Runs with what is written going into the lead, if there is one.
+    fn leading(&mut self, work: impl FnOnce(&mut Self) -> Result<(), MaskError>) -> Result<(), MaskError> {
+        if !self.document.lead.is_on() {
+            return work(self);
+        }
+        std::mem::swap(self.sink.out, self.document.lead.bytes());
+        let done = work(self);
+        std::mem::swap(self.sink.out, self.document.lead.bytes());
+        done?;
+        self.sink.fits(self.document.lead.held())
+    }
+
+    /// A value begins: does something else stand in its place?
+    fn begin(&mut self, place: Place<'_>, kind: Begun) -> Result<(), MaskError> {
+        if self.document.drop.is_some() {
             return Ok(());
+        }
+        let plan = self.sink.plan;
+        let actions = plan.actions(place.state);
+        let attribute = match actions {
+            Some(actions) if actions.attribute_value && actions.field.is_none() => {
+                self.document.attributes.begin_value(place.frames.len())?
+            }
+            _ => None,
         };
-        if let Some(field) = &actions.field {
+        let field = actions.and_then(|actions| actions.field.as_ref());
+        if let Some(field) = field.or(attribute.as_ref()).filter(|field| field.is_drop())
+            && self.document.lead.is_on()
+        {
+            let before = self.sink.replaced;
+            self.document.lead.discard(self.sink.out);
+            self.sink.drop_field(field, self.location(place));
+            self.document.drop = Some(place.frames.len());
+            self.document.changed = true;
+            return actions.map_or(Ok(()), |actions| self.note(before, actions));
+        }
+        if self.document.lead.is_on() {
+            self.document.lead.pass(self.sink.out);
+        }
+        let Some(actions) = actions else { return Ok(()) };
+        if let Some(field) = field {
+            if kind == Begun::String && self.is_valued(actions) {
+                return Ok(());
+            }
             let before = self.sink.replaced;
             let quote = self.document.quote();
-            self.raw(quote);
-            self.sink.replace_field(field, self.location(place));
-            self.raw(quote);
+            self.sink.replace_json(field, (None, kind == Begun::Number), quote, self.location(place));
             self.document.drop = Some(place.frames.len());
             self.document.changed = true;
             return self.note(before, actions);
         }
-        if actions.attribute_value
-            && let Some(field) = self.document.attributes.begin_value(place.frames.len())?
-        {
+        if let Some(field) = attribute {
             self.replace_attribute(&field, place);
             return Ok(());
         }
         if self.document.is_inner() || self.document.skip.is_some() {
             return Ok(());
         }
-        if !null && (actions.null || (actions.once && self.flow.is_copy())) {
+        if kind != Begun::Null && (actions.null || (actions.once && self.flow.is_copy())) {
             self.raw(b"null");
             self.document.drop = Some(place.frames.len());
             self.document.changed = true;
@@ -226,7 +294,7 @@ impl<'w> Writer<'w, '_> {
             self.document.skip = Some(place.frames.len());
             if actions.leave {
                 let location = self.location(place).describe(plan);
-                self.sink.findings.pass(UnseenKind::SignedReasoning, location);
+                self.sink.notes.pass(UnseenKind::SignedReasoning, location);
                 // A frame like this one must be looked at again, to be counted.
                 self.document.changed = true;
             }
@@ -237,11 +305,10 @@ impl<'w> Writer<'w, '_> {
     /// Writes what stands for the value of an attribute.
     fn replace_attribute(&mut self, field: &FieldPlan, place: Place<'_>) {
         let quote = self.document.quote();
-        for piece in [b"{".as_slice(), quote, b"stringValue", quote, b":", quote] {
+        for piece in [b"{".as_slice(), quote, b"stringValue", quote, b":"] {
             self.raw(piece);
         }
-        self.sink.replace_field(field, self.location(place));
-        self.raw(quote);
+        self.sink.replace_json(field, (None, false), quote, self.location(place));
         self.raw(b"}");
         self.document.drop = Some(place.frames.len());
         self.document.changed = true;
@@ -279,6 +346,12 @@ impl<'w> Writer<'w, '_> {
             Some(actions) if self.sink.replaced > before => self.note(before, actions),
             _ => Ok(()),
         }
+    }
+
+    /// Is a string here kept, because what stands for it depends on it? One of several fragments is not the value.
+    fn is_valued(&self, actions: &Actions) -> bool {
+        let wanted = actions.field.as_ref().is_some_and(FieldPlan::wants_value);
+        wanted && actions.fragment.is_none() && self.document.drop.is_none()
     }
 
     /// Writes a scalar that waited for what follows it.
@@ -325,11 +398,23 @@ impl<'w> Writer<'w, '_> {
     fn write_text(&mut self, place: Place<'_>, raw: &[u8], text: &[u8]) -> Result<(), MaskError> {
         let at = self.location(place);
         let before = self.sink.replaced;
-        let Document { unit, keys, nested, string, signed, attributes, .. } = &mut *self.document;
+        let Document { unit, nested, string, signed, attributes, .. } = &mut *self.document;
         match *string {
             Text::None | Text::Dropped | Text::Emptied => return Ok(()),
+            Text::Valued => {
+                let value = &mut self.document.value;
+                // One byte more tells a longer value apart.
+                let room = (MAX_VALUE + 1).saturating_sub(value.len());
+                value.extend_from_slice(text.get(..room).unwrap_or(text));
+                return Ok(());
+            }
             Text::Through => self.sink.out.extend_from_slice(raw),
-            Text::Key => return keys.write(self.sink, |sink| unit.cell(raw, text, sink, at)),
+            Text::Key => {
+                return self.leading(|writer| {
+                    let Document { unit, keys, .. } = &mut *writer.document;
+                    keys.write(writer.sink, |sink| unit.cell(raw, text, sink, at))
+                });
+            }
             Text::Own => unit.cell(raw, text, self.sink, at)?,
             Text::AttributeKey => {
                 attributes.key(text, self.sink.plan);
@@ -379,13 +464,18 @@ impl Visit for Writer<'_, '_> {
         self.document.dropped = false;
         if self.document.drop.is_none() {
             self.settle();
-            self.raw(raw);
+            let lead = &mut self.document.lead;
+            if self.sink.plan.drops() && !lead.is_on() {
+                lead.separate(raw);
+            } else {
+                self.raw(raw);
+            }
         }
         Ok(())
     }
 
     fn enter(&mut self, place: Place<'_>, _array: bool, raw: &[u8]) -> Result<(), MaskError> {
-        self.begin(place, false)?;
+        self.begin(place, Begun::Container)?;
         if self.document.drop.is_some() {
             return Ok(());
         }
@@ -404,6 +494,9 @@ impl Visit for Writer<'_, '_> {
             }
         }
         self.raw(raw);
+        if plan.drops() {
+            self.document.lead.enter();
+        }
         Ok(())
     }
 
@@ -412,6 +505,9 @@ impl Visit for Writer<'_, '_> {
         self.document.keys.leave(place.frames.len());
         if self.document.drop.is_none() {
             self.settle();
+            if self.sink.plan.drops() {
+                self.document.lead.leave(self.sink.out);
+            }
             self.raw(raw);
         }
         self.finish(place);
@@ -434,11 +530,15 @@ impl Visit for Writer<'_, '_> {
             }
             return Ok(());
         }
-        self.begin(place, false)?;
+        self.begin(place, Begun::String)?;
         let plan = self.sink.plan;
         let actions = plan.actions(place.state);
         let string = match (self.document.drop, self.document.skip, actions) {
             (Some(_), _, _) => Text::Dropped,
+            (None, _, Some(actions)) if self.is_valued(actions) => {
+                self.document.value.clear();
+                Text::Valued
+            }
             (None, Some(_), _) => Text::Through,
             (None, None, Some(actions)) => self.choose(place, actions)?,
             (None, None, None) => Text::Own,
@@ -483,10 +583,10 @@ impl Visit for Writer<'_, '_> {
                 self.flow.write_block(number, &Block::literal(run), self.sink)?;
                 self.note_at(before, place)
             }
-            Text::Key => {
-                let Document { unit, keys, .. } = &mut *self.document;
-                keys.write(self.sink, |sink| unit.literal(run, sink, at))
-            }
+            Text::Key => self.leading(|writer| {
+                let Document { unit, keys, .. } = &mut *writer.document;
+                keys.write(writer.sink, |sink| unit.literal(run, sink, at))
+            }),
             _ => self.write_text(place, run, run),
         }
     }
@@ -519,7 +619,8 @@ impl Visit for Writer<'_, '_> {
 
     fn may_glide(&self) -> bool {
         let Document { drop, scalar, .. } = &*self.document;
-        !self.document.is_inner() && drop.is_none() && !scalar.waits() && self.sink.room >= LEAST_ROOM
+        let free = !self.document.is_inner() && drop.is_none() && !scalar.waits();
+        free && self.sink.room >= LEAST_ROOM && !self.sink.plan.drops()
     }
 
     fn plain(&mut self, place: Place<'_>, token: Plain<'_>) -> bool {
@@ -561,13 +662,25 @@ impl Visit for Writer<'_, '_> {
         let at = self.location(place);
         let before = self.sink.replaced;
         let string = std::mem::take(&mut self.document.string);
-        let Document { unit, keys, nested, .. } = &mut *self.document;
+        let Document { unit, nested, .. } = &mut *self.document;
         match string {
             Text::Key => {
-                keys.write(self.sink, |sink| unit.finish(sink, at))?;
-                keys.end(place.frames.len(), self.sink)?;
-                self.raw(raw);
-                return Ok(());
+                return self.leading(|writer| {
+                    let Document { unit, keys, .. } = &mut *writer.document;
+                    keys.write(writer.sink, |sink| unit.finish(sink, at))?;
+                    keys.end(place.frames.len(), writer.sink)?;
+                    writer.sink.out.extend_from_slice(raw);
+                    Ok(())
+                });
+            }
+            Text::Valued => {
+                let value = std::mem::take(&mut self.document.value);
+                let field = self.sink.plan.actions(place.state).and_then(|actions| actions.field.as_ref());
+                match field {
+                    Some(field) => self.sink.replace_field(field, Some(&value), at),
+                    None => return Err(MaskError::InvalidJson),
+                }
+                self.document.changed = true;
             }
             Text::Own => unit.finish(self.sink, at)?,
             Text::AttributeKey => {
@@ -598,7 +711,12 @@ impl Visit for Writer<'_, '_> {
         raw: &[u8],
     ) -> Result<(), MaskError> {
         if part.first {
-            self.begin(place, part.kind == Scalar::Literal && text == b"n")?;
+            let kind = match part.kind {
+                Scalar::Number => Begun::Number,
+                Scalar::Literal if text == b"n" => Begun::Null,
+                Scalar::Literal => Begun::Literal,
+            };
+            self.begin(place, kind)?;
         }
         if self.document.drop.is_some() {
             return Ok(());

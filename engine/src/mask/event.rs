@@ -105,7 +105,7 @@ impl EventWriter {
 
     /// A line that is no data.
     pub(crate) fn line(&mut self, line: Line<'_>, sink: &mut Sink<'_>) -> Result<(), MaskError> {
-        if !self.in_text && !self.document.scalar().has_ended() {
+        if !self.in_text && !self.document.holds_beside() {
             return self.scan_line(line, sink);
         }
         let mut scanned = Vec::new();
@@ -118,7 +118,7 @@ impl EventWriter {
             return sink.fits(self.gap.len());
         }
         self.beside(sink, &scanned);
-        sink.fits(self.document.scalar().held())
+        sink.fits(self.document.held())
     }
 
     /// The end of the data.
@@ -137,10 +137,7 @@ impl EventWriter {
 
     /// Writes what stands beside the data: at once, or with the scalar that waits before it.
     fn beside(&mut self, sink: &mut Sink<'_>, bytes: &[u8]) {
-        match self.document.scalar().behind() {
-            Some(behind) => behind.extend_from_slice(bytes),
-            None => sink.out.extend_from_slice(bytes),
-        }
+        self.document.beside(bytes, sink.out);
     }
 
     fn scan_line(&mut self, line: Line<'_>, sink: &mut Sink<'_>) -> Result<(), MaskError> {
@@ -156,8 +153,9 @@ impl EventWriter {
         let (name, value) = line.split(at);
         let before = sink.replaced;
         sink.out.extend_from_slice(name);
-        self.unit.literal(value, sink, at_line(root))?;
-        self.unit.finish(sink, at_line(root))?;
+        let at = at_line(root).verbatim();
+        self.unit.literal(value, sink, at)?;
+        self.unit.finish(sink, at)?;
         sink.out.extend_from_slice(line.end);
         // SECURITY: clients send the id back (`Last-Event-ID`); a changed one would resume elsewhere.
         if field == Field::Id && sink.replaced > before { Err(MaskError::EventId) } else { Ok(()) }
@@ -279,5 +277,5 @@ fn data(block: &[u8]) -> impl Iterator<Item = &[u8]> {
 }
 
 fn at_line(root: &'static str) -> Location<'static> {
-    Location { root, outer: &[], inner: &[] }
+    Location::of(root)
 }

@@ -50,7 +50,7 @@ enum Content {
     Text(Carried, Vec<u8>),
 }
 
-const HEADER: Location<'static> = Location { root: "eventstream.header", outer: &[], inner: &[] };
+const HEADER: Location<'static> = Location::of("eventstream.header").verbatim();
 
 impl EventFrames {
     pub(super) fn new(plan: &MaskPlan) -> EventFrames {
@@ -240,7 +240,7 @@ impl FrameWriter {
                 // As in the head of an exchange: nobody knows what else to call it.
                 sink.replaced = sink.replaced.saturating_add(1);
                 if !sink.quiet {
-                    sink.plan.record(&named, HEADER.root, sink.findings);
+                    sink.plan.record(&named, HEADER.root, sink.notes);
                 }
                 continue;
             }

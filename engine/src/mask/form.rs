@@ -10,7 +10,7 @@ use super::MaskError;
 use super::document::Layer;
 use super::framer::{Framer, Run};
 use super::nested::Nested;
-use super::plan::MaskPlan;
+use super::plan::{MAX_VALUE, MaskPlan};
 use super::text::{Location, Sink, TextUnit};
 use crate::format::json::Frame;
 use crate::format::paths::StateId;
@@ -25,6 +25,12 @@ pub(crate) struct FormBody {
     unit: TextUnit,
     name: Name,
     value: Box<Nested>,
+    /// Where fields go as a whole: `&` and the name, until it is known whether they do.
+    lead: Vec<u8>,
+    /// A field was written.
+    written: bool,
+    /// A value that is kept.
+    kept: Vec<u8>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,6 +39,8 @@ enum Part {
     Value,
     /// A value in whose place something else stands.
     Dropped,
+    /// A value that what stands in its place depends on.
+    Kept,
 }
 
 impl FormBody {
@@ -44,6 +52,9 @@ impl FormBody {
             unit: TextUnit::default(),
             name: Name::default(),
             value: Box::new(Nested::new(Layer::Form, plan.json_depth())),
+            lead: Vec::new(),
+            written: false,
+            kept: Vec::new(),
         }
     }
 
@@ -61,12 +72,12 @@ impl FormBody {
             (b'+', _) => self.text(b"+", b" ", sink)?,
             (b'&', _) => {
                 self.finish(sink)?;
-                sink.out.push(b'&');
                 self.part = Part::Name;
+                self.mark(b'&', sink);
             }
             (b'=', Part::Name) => {
-                self.finish(sink)?;
-                sink.out.push(b'=');
+                self.end_name(sink)?;
+                self.mark(b'=', sink);
                 self.begin_value(sink);
             }
             _ => self.text(b"=", b"=", sink)?,
@@ -101,11 +112,15 @@ impl FormBody {
         let names = self.names();
         let at = self.name.location(self.root);
         match self.part {
-            Part::Name if raw == text => self.unit.literal(raw, sink, names)?,
-            Part::Name => self.unit.cell(raw, text, sink, names)?,
+            Part::Name => self.leading(sink, |unit, sink| unit.cell(raw, text, sink, names))?,
             Part::Value if raw == text => self.value.literal(raw, sink, at)?,
             Part::Value => self.value.cell(raw, text, sink, at)?,
             Part::Dropped => {}
+            Part::Kept => {
+                // One byte more tells a longer value apart.
+                let room = (MAX_VALUE + 1).saturating_sub(self.kept.len());
+                self.kept.extend_from_slice(text.get(..room).unwrap_or(text));
+            }
         }
         if self.part == Part::Name {
             self.name.take(text, sink.plan)?;
@@ -120,12 +135,21 @@ impl FormBody {
         }
         let names = self.names();
         match self.part {
-            Part::Name => self.unit.finish(sink, names)?,
+            Part::Name => {
+                self.leading(sink, |unit, sink| unit.finish(sink, names))?;
+                self.pass(sink);
+            }
             Part::Value => {
                 let at = self.name.location(self.root);
                 self.value.finish(sink, at)?;
             }
             Part::Dropped => {}
+            Part::Kept => {
+                let at = self.name.location(self.root);
+                let field = sink.plan.actions(self.name.state).and_then(|actions| actions.field.as_ref());
+                let field = field.ok_or(MaskError::Overflow)?;
+                sink.replace_field(field, Some(&std::mem::take(&mut self.kept)), at);
+            }
         }
         if self.part != Part::Name {
             self.name.clear();
@@ -133,8 +157,47 @@ impl FormBody {
         Ok(())
     }
 
+    /// The end of a name behind which a value comes.
+    fn end_name(&mut self, sink: &mut Sink<'_>) -> Result<(), MaskError> {
+        if !self.escape.is_empty() {
+            self.give_up(sink)?;
+        }
+        let names = self.names();
+        self.leading(sink, |unit, sink| unit.finish(sink, names))
+    }
+
+    /// Runs with what is written of a name going where it can be taken back, if it may have to be.
+    fn leading(
+        &mut self,
+        sink: &mut Sink<'_>,
+        work: impl FnOnce(&mut TextUnit, &mut Sink<'_>) -> Result<(), MaskError>,
+    ) -> Result<(), MaskError> {
+        if !sink.plan.drops() {
+            return work(&mut self.unit, sink);
+        }
+        std::mem::swap(sink.out, &mut self.lead);
+        let done = work(&mut self.unit, sink);
+        std::mem::swap(sink.out, &mut self.lead);
+        done
+    }
+
+    fn mark(&mut self, mark: u8, sink: &mut Sink<'_>) {
+        if sink.plan.drops() { self.lead.push(mark) } else { sink.out.push(mark) }
+    }
+
+    /// The field is written: without its `&` if it is the first one now.
+    fn pass(&mut self, sink: &mut Sink<'_>) {
+        let lead = match self.lead.strip_prefix(b"&") {
+            Some(rest) if !self.written => rest,
+            _ => self.lead.as_slice(),
+        };
+        sink.out.extend_from_slice(lead);
+        self.lead.clear();
+        self.written = true;
+    }
+
     fn names(&self) -> Location<'static> {
-        Location { root: self.root, outer: &[], inner: &[] }
+        Location::of(self.root)
     }
 
     /// A name ended in `=`.
@@ -143,9 +206,21 @@ impl FormBody {
         self.name.end(plan);
         let at = self.name.location(self.root);
         if let Some(field) = plan.actions(self.name.state).and_then(|actions| actions.field.as_ref()) {
-            sink.replace_field(field, at);
             self.part = Part::Dropped;
+            if field.is_drop() {
+                self.lead.clear();
+                sink.drop_field(field, at);
+                return;
+            }
+            self.pass(sink);
+            let at = self.name.location(self.root);
+            if field.wants_value() {
+                self.part = Part::Kept;
+            } else {
+                sink.replace_field(field, None, at);
+            }
         } else {
+            self.pass(sink);
             self.value.start(self.name.state);
             self.part = Part::Value;
         }
@@ -154,7 +229,7 @@ impl FormBody {
 
 impl Framer for FormBody {
     fn write(&mut self, chunk: &[u8], run: &mut Run<'_>) -> Result<(), MaskError> {
-        let mut sink = Sink::new(run.plan, run.out, run.findings, run.plan.state_limit());
+        let mut sink = Sink::new(run.plan, run.out, run.notes, run.plan.state_limit());
         sink.percent = true;
         let mut rest = chunk;
         while let Some((first, after)) = rest.split_first() {
@@ -168,7 +243,7 @@ impl Framer for FormBody {
     }
 
     fn end(&mut self, run: &mut Run<'_>) -> Result<(), MaskError> {
-        let mut sink = Sink::new(run.plan, run.out, run.findings, run.plan.state_limit());
+        let mut sink = Sink::new(run.plan, run.out, run.notes, run.plan.state_limit());
         sink.percent = true;
         self.finish(&mut sink)
     }
@@ -179,7 +254,12 @@ impl Framer for FormBody {
     }
 
     fn held(&self) -> usize {
-        self.escape.len() + self.unit.held() + self.name.held() + self.value.held()
+        self.escape.len()
+            + self.unit.held()
+            + self.name.held()
+            + self.value.held()
+            + self.lead.len()
+            + self.kept.len()
     }
 }
 
@@ -249,7 +329,7 @@ impl Name {
     }
 
     pub(super) fn location(&self, root: &'static str) -> Location<'_> {
-        Location { root, outer: &self.frames, inner: &[] }
+        Location { outer: &self.frames, ..Location::of(root) }
     }
 
     fn clear(&mut self) {

@@ -6,10 +6,10 @@
 use super::MaskError;
 use super::body::JsonBody;
 use super::eventstream::EventFrames;
-use super::finding::Findings;
 use super::form::FormBody;
 use super::lines::ObjectStream;
 use super::multipart::MultipartBody;
+use super::notes::Notes;
 use super::opaque::OpaqueBody;
 use super::plain::{Sniffed, TextBody};
 use super::plan::MaskPlan;
@@ -42,7 +42,7 @@ pub(super) trait Framer {
 /// What a call works with.
 pub(super) struct Run<'r> {
     pub(super) plan: &'r MaskPlan,
-    pub(super) findings: &'r mut Findings,
+    pub(super) notes: &'r mut Notes,
     pub(super) out: &'r mut Vec<u8>,
 }
 

@@ -121,9 +121,9 @@ impl Instances {
             self.write_tails(frames, Instances::ends_before, run)?;
         }
         let room = self.room(run.plan);
-        let mut sink = Sink::new(run.plan, run.out, run.findings, room);
+        let mut sink = Sink::new(run.plan, run.out, run.notes, room);
         frames.write(frame, payload, self.flow(), &mut sink)?;
-        let found = sink.replaced > 0;
+        let found = sink.replaced > 0 || sink.restored > 0;
         self.keep_carriers(frame, run.plan);
         if payload == Payload::Json && !found {
             self.learn(frames, frame, run.plan);
@@ -143,7 +143,7 @@ impl Instances {
         self.bind(run.plan)?;
         self.write_tails(frames, Instances::ends_before, run)?;
         let room = self.room(run.plan);
-        let mut sink = Sink::new(run.plan, run.out, run.findings, room);
+        let mut sink = Sink::new(run.plan, run.out, run.notes, room);
         self.write_repeat(frame, &mut sink)?;
         self.swap_survey();
         self.keep_carriers(frame, run.plan);
@@ -172,7 +172,7 @@ impl Instances {
         let room = self.room(run.plan);
         let Some(instance) = self.list.get_mut(place) else { return Ok(()) };
         let mut tail = Vec::new();
-        instance.finish(&mut Sink::new(run.plan, &mut tail, run.findings, room))?;
+        instance.finish(&mut Sink::new(run.plan, &mut tail, run.notes, room))?;
         if tail.is_empty() {
             return Ok(());
         }
@@ -182,7 +182,7 @@ impl Instances {
                 return Err(MaskError::NoCarrier);
             }
             let document = template.document(&tail, instance.keys.values());
-            let mut sink = Sink::new(run.plan, run.out, run.findings, room);
+            let mut sink = Sink::new(run.plan, run.out, run.notes, room);
             sink.quiet = true;
             return frames.write_own(template.event(), &document, &mut sink);
         }
@@ -191,7 +191,7 @@ impl Instances {
             return Err(MaskError::NoCarrier);
         }
         let flow = Flow::Copy { fragment: instance.carrier_fragment, tail: &tail };
-        let mut sink = Sink::new(run.plan, run.out, run.findings, room);
+        let mut sink = Sink::new(run.plan, run.out, run.notes, room);
         sink.quiet = true;
         frames.write(&carrier, Payload::Json, flow, &mut sink)
     }
@@ -291,6 +291,21 @@ impl FrameDocument {
         self.walker.end(&mut writer).map_err(refusal)?;
         writer.settle();
         Ok(())
+    }
+
+    /// Does what stands beside the document have to wait?
+    pub(crate) fn holds_beside(&self) -> bool {
+        self.document.scalar.has_ended() || self.document.lead.is_on()
+    }
+
+    /// Writes what stands beside the document: at once, or with what waits before it.
+    pub(crate) fn beside(&mut self, bytes: &[u8], out: &mut Vec<u8>) {
+        let Document { scalar, lead, .. } = &mut self.document;
+        match scalar.behind() {
+            Some(behind) => behind.extend_from_slice(bytes),
+            None if lead.is_on() => lead.beside(bytes),
+            None => out.extend_from_slice(bytes),
+        }
     }
 
     /// The scalar that waits for what must follow it; bytes beside the document wait behind it.

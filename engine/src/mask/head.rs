@@ -7,10 +7,10 @@
 //! It does not look into base64 or JSON inside a header.
 
 use super::MaskError;
-use super::finding::Findings;
 use super::form::FormBody;
 use super::framer::{Framer, Run};
-use super::plan::MaskPlan;
+use super::notes::Notes;
+use super::plan::{FieldPlan, MaskPlan};
 use super::text::{Location, Sink, TextUnit};
 use crate::exchange::HEADER_PREFIX;
 use crate::format::json::Frame;
@@ -22,9 +22,9 @@ use memchr::memchr;
 ///
 /// # Errors
 /// It cannot be scanned.
-pub(crate) fn scan_path(path: &[u8], plan: &MaskPlan, findings: &mut Findings) -> Result<bool, MaskError> {
-    let at = Location { root: "path", outer: &[], inner: &[] };
-    Ok(mask(path, at, false, plan, findings)?.is_some())
+pub(crate) fn scan_path(path: &[u8], plan: &MaskPlan, notes: &mut Notes) -> Result<bool, MaskError> {
+    let at = Location::of("path");
+    Ok(mask(path, at, false, plan, notes)?.is_some())
 }
 
 /// A query in which something was masked; none if there is nothing to change.
@@ -34,11 +34,11 @@ pub(crate) fn scan_path(path: &[u8], plan: &MaskPlan, findings: &mut Findings) -
 pub(crate) fn mask_query(
     query: &[u8],
     plan: &MaskPlan,
-    findings: &mut Findings,
+    notes: &mut Notes,
 ) -> Result<Option<Vec<u8>>, MaskError> {
     let mut out = Vec::new();
     let mut form = FormBody::new("query", plan);
-    let mut run = Run { plan, findings, out: &mut out };
+    let mut run = Run { plan, notes, out: &mut out };
     form.write(query, &mut run)?;
     form.end(&mut run)?;
     Ok((out != query).then_some(out))
@@ -51,10 +51,11 @@ pub(crate) fn mask_query(
 pub(crate) fn mask_headers(
     headers: &[(Vec<u8>, Vec<u8>)],
     plan: &MaskPlan,
-    findings: &mut Findings,
+    notes: &mut Notes,
     edits: &mut HeadEdits,
 ) -> Result<(), MaskError> {
     let mut unit = TextUnit::default();
+    let mut dropped = Vec::new();
     for (place, (name, _)) in headers.iter().enumerate() {
         let same = |(other, _): &&(Vec<u8>, Vec<u8>)| other.eq_ignore_ascii_case(name);
         let lower = name.to_ascii_lowercase();
@@ -63,14 +64,20 @@ pub(crate) fn mask_headers(
         }
         let named = unit.probe(name, plan)?;
         if !named.is_empty() {
-            plan.record(&named, "header", findings);
+            plan.record(&named, "header", notes);
             edits.remove(name);
             continue;
         }
         let id = plan.paths().name(&lower);
         let field =
             plan.actions(plan.paths().member(StateId::ROOT, id)).and_then(|actions| actions.field.as_ref());
-        let at = Location { root: "header", outer: &[Frame::member(id)], inner: &[] };
+        if field.is_some_and(FieldPlan::is_drop) {
+            let mut sink = Sink::new(plan, &mut dropped, notes, plan.state_limit());
+            field.into_iter().for_each(|field| sink.drop_field(field, Location::of("header")));
+            edits.remove(name);
+            continue;
+        }
+        let at = Location { outer: &[Frame::member(id)], ..Location::of("header") };
         // What reads as a URL stays one.
         let percent = [b"location".as_slice(), b"referer"].contains(&lower.as_slice());
         let mut changed = false;
@@ -79,12 +86,12 @@ pub(crate) fn mask_headers(
             let masked = match field {
                 Some(field) => {
                     let mut line = Vec::new();
-                    let mut sink = Sink::new(plan, &mut line, findings, plan.state_limit());
+                    let mut sink = Sink::new(plan, &mut line, notes, plan.state_limit());
                     sink.percent = percent;
-                    sink.replace_field(field, at);
+                    sink.replace_field(field, Some(value), at);
                     Some(line)
                 }
-                None => mask(value, at, percent, plan, findings)?,
+                None => mask(value, at, percent, plan, notes)?,
             };
             changed |= masked.is_some();
             lines.push(masked.unwrap_or_else(|| value.clone()));
@@ -104,21 +111,22 @@ pub(super) fn mask(
     at: Location<'_>,
     percent: bool,
     plan: &MaskPlan,
-    findings: &mut Findings,
+    notes: &mut Notes,
 ) -> Result<Option<Vec<u8>>, MaskError> {
     let mut unit = TextUnit::default();
     let mut line = Vec::new();
-    let mut sink = Sink::new(plan, &mut line, findings, plan.state_limit());
+    let mut sink = Sink::new(plan, &mut line, notes, plan.state_limit());
     sink.percent = percent;
     unit.literal(text, &mut sink, at)?;
     unit.finish(&mut sink, at)?;
     let mut replaced = sink.replaced;
     if memchr(b'%', &line).is_some() {
         let mut decoded = Vec::new();
-        let mut sink = Sink::new(plan, &mut decoded, findings, plan.state_limit());
+        let mut sink = Sink::new(plan, &mut decoded, notes, plan.state_limit());
         sink.percent = percent;
-        unit.percent_encoded(&line, &mut sink, at)?;
-        unit.finish(&mut sink, at)?;
+        // The tokens are those of the first look.
+        unit.percent_encoded(&line, &mut sink, at.verbatim())?;
+        unit.finish(&mut sink, at.verbatim())?;
         replaced = replaced.saturating_add(sink.replaced);
         line = decoded;
     }

@@ -135,7 +135,7 @@ impl ObjectStream {
     /// A part of an element that is no object; written as it comes.
     fn take_element(&mut self, rest: &[u8], run: &mut Run<'_>) -> Result<usize, MaskError> {
         let room = self.instances.room(run.plan);
-        let mut sink = Sink::new(run.plan, run.out, run.findings, room);
+        let mut sink = Sink::new(run.plan, run.out, run.notes, room);
         let Some(taken) = self.writer.document.write_value(rest, &mut sink)? else { return Ok(rest.len()) };
         // SECURITY: before anything else a number that waits may not leave: it was none.
         if !matches!(rest.get(taken), Some(b',' | b']')) {
@@ -208,7 +208,7 @@ impl ObjectStream {
         let long = LongDocument::begin(&mut self.writer, &mut self.instances, run)?;
         self.writer.document.begin();
         let room = self.instances.room(run.plan);
-        let mut sink = Sink::new(run.plan, run.out, run.findings, room);
+        let mut sink = Sink::new(run.plan, run.out, run.notes, room);
         self.writer.document.write_part(&head, &mut self.instances.flow(), &mut sink)?;
         Ok(long)
     }
@@ -217,7 +217,7 @@ impl ObjectStream {
     fn end_long(&mut self, run: &mut Run<'_>) -> Result<(), MaskError> {
         self.writer.document.end_survey(&mut self.instances.survey, run.plan)?;
         let room = self.instances.room(run.plan);
-        let mut sink = Sink::new(run.plan, run.out, run.findings, room);
+        let mut sink = Sink::new(run.plan, run.out, run.notes, room);
         self.writer.document.finish(&mut self.instances.flow(), &mut sink)?;
         LongDocument::close(&mut self.instances, run.plan)?;
         self.long = None;

@@ -72,14 +72,13 @@ impl LongEvent {
             } else if let (Field::Data, at) = line.field() {
                 let (name, value) = line.split(at);
                 let room = instances.room(run.plan);
-                let (mut flow, mut sink) =
-                    (instances.flow(), Sink::new(run.plan, run.out, run.findings, room));
+                let (mut flow, mut sink) = (instances.flow(), Sink::new(run.plan, run.out, run.notes, room));
                 writer.data_start(name, &mut sink)?;
                 writer.data_part(value, &mut flow, &mut sink)?;
                 writer.data_end(line.end, &mut flow, &mut sink)?;
             } else {
                 let room = instances.room(run.plan);
-                writer.line(line, &mut Sink::new(run.plan, run.out, run.findings, room))?;
+                writer.line(line, &mut Sink::new(run.plan, run.out, run.notes, room))?;
             }
         }
         Ok(long)
@@ -98,7 +97,7 @@ impl LongEvent {
         let (text, end) = match found {
             Found::Nothing => (bytes, &[][..]),
             Found::LateFeed => {
-                writer.late_feed(bytes, &mut Sink::new(run.plan, run.out, run.findings, room));
+                writer.late_feed(bytes, &mut Sink::new(run.plan, run.out, run.notes, room));
                 return Ok(false);
             }
             Found::Line { .. } => {
@@ -119,7 +118,7 @@ impl LongEvent {
             if self.document.is_some() {
                 writer.document.survey_part(b"\n", &mut instances.survey, run.plan)?;
             }
-            let (mut flow, mut sink) = (instances.flow(), Sink::new(run.plan, run.out, run.findings, room));
+            let (mut flow, mut sink) = (instances.flow(), Sink::new(run.plan, run.out, run.notes, room));
             writer.data_end(end, &mut flow, &mut sink)?;
             return Ok(false);
         }
@@ -128,7 +127,7 @@ impl LongEvent {
         if line.field().0 == Field::Data && self.document.is_some() {
             writer.document.survey_part(b"\n", &mut instances.survey, run.plan)?;
         }
-        let (mut flow, mut sink) = (instances.flow(), Sink::new(run.plan, run.out, run.findings, room));
+        let (mut flow, mut sink) = (instances.flow(), Sink::new(run.plan, run.out, run.notes, room));
         match line.field().0 {
             Field::Blank => {
                 writer.finish(&mut flow, &mut sink)?;
@@ -163,7 +162,7 @@ impl LongEvent {
         if let ((Field::Data, at), true) = (value, text.len() > b"data:".len()) {
             let (name, value) = text.split_at_checked(at).unwrap_or((text, &[]));
             let room = instances.room(run.plan);
-            writer.data_start(name, &mut Sink::new(run.plan, run.out, run.findings, room))?;
+            writer.data_start(name, &mut Sink::new(run.plan, run.out, run.notes, room))?;
             self.in_data = true;
             return self.data(value, writer, instances, run, head);
         }
@@ -184,7 +183,7 @@ impl LongEvent {
             return document.write(text, &mut writer.document, instances, run);
         }
         let room = instances.room(run.plan);
-        let (mut flow, mut sink) = (instances.flow(), Sink::new(run.plan, run.out, run.findings, room));
+        let (mut flow, mut sink) = (instances.flow(), Sink::new(run.plan, run.out, run.notes, room));
         writer.data_part(text, &mut flow, &mut sink)
     }
 }
@@ -224,7 +223,7 @@ impl LongDocument {
                 self.bind(instances, run.plan)?;
             }
             let room = instances.room(run.plan);
-            let (mut flow, mut sink) = (instances.flow(), Sink::new(run.plan, run.out, run.findings, room));
+            let (mut flow, mut sink) = (instances.flow(), Sink::new(run.plan, run.out, run.notes, room));
             document.write_part(part, &mut flow, &mut sink)?;
             if part != b"\"" {
                 document.survey_part(part, &mut instances.survey, run.plan)?;

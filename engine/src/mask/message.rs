@@ -115,10 +115,10 @@ impl MessageWriter {
         let masked = actions.and_then(|actions| actions.field.as_ref());
         let text = kind == Some(Kind::Text) && field.wire == Wire::Sized;
         if let Some(masked) = masked {
-            let at = Location { root: self.root, outer: &self.frames, inner: &[] };
-            if text {
+            let at = Location { outer: &self.frames, ..Location::of(self.root) };
+            if text && !masked.is_drop() {
                 return sized(field, sink, |sink| {
-                    sink.replace_field(masked, at);
+                    sink.replace_field(masked, Some(field.body), at);
                     Ok(())
                 });
             }
@@ -187,15 +187,18 @@ impl MessageWriter {
     ) -> Result<(), MaskError> {
         /// The tag of `AnyValue.string_value`.
         const STRING_VALUE: u8 = 0x0A;
-        let at = Location { root: self.root, outer: &self.frames, inner: &[] };
-        if field.wire != Wire::Sized {
+        let at = Location { outer: &self.frames, ..Location::of(self.root) };
+        if field.wire != Wire::Sized || masked.is_drop() {
             sink.drop_field(masked, at);
             return Ok(());
         }
         sized(field, sink, |sink| {
             sink.out.push(STRING_VALUE);
-            push_varint(masked.placeholder.len(), sink.out);
-            sink.replace_field(masked, at);
+            let head = sink.out.len();
+            sink.replace_field(masked, None, at);
+            let mut length = Vec::with_capacity(5);
+            push_varint(sink.out.len() - head, &mut length);
+            sink.out.splice(head..head, length);
             Ok(())
         })
     }
@@ -207,7 +210,7 @@ impl MessageWriter {
         state: StateId,
         sink: &mut Sink<'_>,
     ) -> Result<(), MaskError> {
-        let at = Location { root: self.root, outer: &self.frames, inner: &[] };
+        let at = Location { outer: &self.frames, ..Location::of(self.root) };
         if nested {
             self.nested.start(state);
             self.nested.literal(text, sink, at)?;
@@ -225,7 +228,7 @@ impl MessageWriter {
         sink: &mut Sink<'_>,
     ) -> Result<bool, MaskError> {
         let mut scratch = Vec::new();
-        let mut probe = Sink::new(sink.plan, &mut scratch, sink.findings, sink.room);
+        let mut probe = Sink::new(sink.plan, &mut scratch, sink.notes, sink.room);
         self.text(bytes, true, state, &mut probe)?;
         let replaced = probe.replaced;
         sink.replaced = sink.replaced.saturating_add(replaced);

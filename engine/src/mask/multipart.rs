@@ -184,7 +184,7 @@ impl MultipartBody {
             if !unit.probe(name, plan)?.is_empty() {
                 return Err(MaskError::Part);
             }
-            let masked = mask(value, HEAD, false, plan, run.findings)?;
+            let masked = mask(value, HEAD, false, plan, run.notes)?;
             written.line(name, masked.as_deref().unwrap_or(value));
         }
         let field = plan.actions(self.name.state()).and_then(|actions| actions.field.as_ref());
@@ -200,7 +200,7 @@ impl MultipartBody {
             self.part = Part::Dropped;
             let at = self.name.location("part");
             let replace = |run: &mut Run<'_>| {
-                Sink::new(plan, run.out, run.findings, plan.state_limit()).replace_field(field, at);
+                Sink::new(plan, run.out, run.notes, plan.state_limit()).replace_field(field, None, at);
                 Ok(())
             };
             match &mut self.sized {
@@ -209,7 +209,7 @@ impl MultipartBody {
             }
         }
         if let Part::Opaque(pass, _) = self.part {
-            run.findings.pass(UnseenKind::Content(pass), self.name.location("part").describe(plan));
+            run.notes.pass(UnseenKind::Content(pass), self.name.location("part").describe(plan));
         }
         Ok(())
     }
@@ -277,7 +277,7 @@ impl MultipartBody {
             Part::Opaque(_, label) => label.check(text, run.out),
             Part::Text(nested) => {
                 let end = memchr(0, text).unwrap_or(text.len());
-                let mut sink = Sink::new(run.plan, run.out, run.findings, run.plan.state_limit());
+                let mut sink = Sink::new(run.plan, run.out, run.notes, run.plan.state_limit());
                 let written = nested.literal(text.get(..end).unwrap_or_default(), &mut sink, at);
                 written.and_then(|()| sink.fits(nested.held())).and(if end < text.len() {
                     Err(MaskError::Charset)
@@ -297,7 +297,7 @@ impl MultipartBody {
             Part::Dropped | Part::Opaque(..) => {}
             Part::Other(framer) => framer.end(run)?,
             Part::Text(nested) => {
-                nested.finish(&mut Sink::new(run.plan, run.out, run.findings, run.plan.state_limit()), at)?;
+                nested.finish(&mut Sink::new(run.plan, run.out, run.notes, run.plan.state_limit()), at)?;
             }
         }
         self.part = Part::Dropped;
@@ -319,7 +319,7 @@ impl MultipartBody {
     }
 }
 
-const HEAD: Location<'static> = Location { root: "part.head", outer: &[], inner: &[] };
+const HEAD: Location<'static> = Location::of("part.head").verbatim();
 
 impl Framer for MultipartBody {
     fn write(&mut self, chunk: &[u8], run: &mut Run<'_>) -> Result<(), MaskError> {

@@ -125,7 +125,8 @@ impl Nested {
         let Nested { walker, document, phase } = self;
         if *phase == Phase::Json {
             let frames = walker.place().frames.to_vec();
-            let at = Location { inner: &frames, ..base };
+            let at = Location { inner: &frames, strings: base.strings.saturating_add(1), ..base };
+            document.lead.release(sink.out);
             match document.string() {
                 Text::Key => {
                     let Document { unit, keys, .. } = document;
@@ -227,17 +228,22 @@ impl Nested {
         }
         let expected = walker.expected().and_then(|place| {
             let field = sink.plan.actions(place.state)?.field.as_ref()?;
-            Some((field, Location { inner: place.frames, ..base }))
+            Some((field, Location { inner: place.frames, strings: base.strings.saturating_add(1), ..base }))
         });
         if let Some((field, at)) = expected {
             *phase = Phase::Drop;
+            if field.is_drop() && document.lead.is_on() {
+                document.lead.discard(sink.out);
+                sink.drop_field(field, at);
+                return Ok(());
+            }
+            document.lead.release(sink.out);
             let quote = document.quote();
-            sink.out.extend_from_slice(quote);
-            sink.replace_field(field, at);
-            sink.out.extend_from_slice(quote);
+            sink.replace_json(field, (None, false), quote, at);
             return Ok(());
         }
         *phase = Phase::Text;
+        document.lead.release(sink.out);
         let Document { unit, scalar, keys, .. } = document;
         keys.abandon(sink);
         scalar.release(unit, sink, base)?;

@@ -44,7 +44,7 @@ impl Framer for OpaqueBody {
     fn write(&mut self, chunk: &[u8], run: &mut Run<'_>) -> Result<(), MaskError> {
         if !self.counted && !chunk.is_empty() {
             self.counted = true;
-            run.findings.pass(UnseenKind::Content(self.pass), "body".to_owned());
+            run.notes.pass(UnseenKind::Content(self.pass), "body".to_owned());
         }
         self.label.check(chunk, run.out)
     }

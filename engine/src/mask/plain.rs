@@ -8,8 +8,8 @@
 //! It does not know markup: a value that is interrupted by tags is not one text.
 
 use super::MaskError;
-use super::finding::Findings;
 use super::framer::{Framer, Run, framer};
+use super::notes::Notes;
 use super::plan::MaskPlan;
 use super::text::{Location, Sink, TextUnit};
 use crate::format::Format;
@@ -22,20 +22,20 @@ pub(crate) struct TextBody {
     unit: TextUnit,
 }
 
-const AT: Location<'static> = Location { root: "text", outer: &[], inner: &[] };
+const AT: Location<'static> = Location::of("text");
 
 impl Framer for TextBody {
     fn write(&mut self, chunk: &[u8], run: &mut Run<'_>) -> Result<(), MaskError> {
         // What is before a NUL is handled as if nothing followed, so that it does not matter how the body is cut.
         let end = memchr(0, chunk).unwrap_or(chunk.len());
-        let mut sink = Sink::new(run.plan, run.out, run.findings, run.plan.state_limit());
+        let mut sink = Sink::new(run.plan, run.out, run.notes, run.plan.state_limit());
         self.unit.literal(chunk.get(..end).unwrap_or_default(), &mut sink, AT)?;
         sink.fits(self.unit.held())?;
         if end < chunk.len() { Err(MaskError::Charset) } else { Ok(()) }
     }
 
     fn end(&mut self, run: &mut Run<'_>) -> Result<(), MaskError> {
-        let mut sink = Sink::new(run.plan, run.out, run.findings, run.plan.state_limit());
+        let mut sink = Sink::new(run.plan, run.out, run.notes, run.plan.state_limit());
         self.unit.finish(&mut sink, AT)
     }
 
@@ -176,8 +176,8 @@ fn is_wide(head: &[u8]) -> bool {
 /// begun with any other letter.
 fn begins_as_masked(text: &[u8], plan: &MaskPlan) -> bool {
     let Some(placeholder) = plan.leading_placeholder(text) else { return false };
-    let (mut out, mut findings) = (Vec::new(), Findings::default());
+    let (mut out, mut notes) = (Vec::new(), Notes::default());
     framer(Format::Json, plan)
-        .write(placeholder, &mut Run { plan, findings: &mut findings, out: &mut out })
+        .write(placeholder, &mut Run { plan, notes: &mut notes, out: &mut out })
         .is_err()
 }

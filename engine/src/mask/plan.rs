@@ -9,17 +9,18 @@ mod schema;
 
 pub(crate) use channels::{ChannelId, ChannelPlan, CloserPlan, KeyUse, MAX_ARRAYS, MAX_KEYS};
 pub use place::Place;
-pub(crate) use replace::Replacements;
+pub(crate) use replace::{Chosen, How, MAX_VALUE, Replacements, ends};
 pub(crate) use schema::{Kind, MAX_ID, MessageId, SchemaPlan};
 
 use super::detector::{DetectorBits, DetectorSet};
-use super::finding::{Findings, What};
+use super::finding::What;
+use super::notes::Notes;
 use super::text::TextUnit;
 use crate::decision::Direction;
 use crate::format::paths::{NameId, Paths, StateId};
 use crate::format::{Format, FormatError, PassId, covering};
 use crate::policy::id::{MaskId, TagId};
-use crate::policy::model::{Content, Detector, Field, Limits, Mask, Tag, Thinking, UnknownContent};
+use crate::policy::model::{Content, Detector, Field, Limits, Mask, Numbers, Tag, Thinking, UnknownContent};
 use crate::policy::path::PathStep;
 use attributes::Attributes;
 use channels::Channels;
@@ -33,6 +34,13 @@ pub struct MaskPlan {
     /// Detectors that run: those of all masks that scan this place.
     active: DetectorBits,
     masks: Vec<(MaskId, DetectorBits)>,
+    /// Those of them that find tokens of pseudonyms.
+    tokens: DetectorBits,
+    /// Values must be known to write what stands for them.
+    keeps_values: bool,
+    /// Some members and elements go as a whole.
+    drops: bool,
+    pseudonyms: usize,
     replacements: Replacements,
     paths: Paths,
     /// By state of the paths.
@@ -132,7 +140,9 @@ pub(crate) struct Actions {
 /// A value that is masked whatever it holds.
 #[derive(Clone, Debug)]
 pub(crate) struct FieldPlan {
-    pub(crate) placeholder: Vec<u8>,
+    how: How,
+    text: Vec<u8>,
+    numbers: Numbers,
     findings: Vec<(MaskId, What)>,
 }
 
@@ -177,9 +187,10 @@ impl MaskPlan {
         let place = place.into();
         let scanning: Vec<(MaskId, DetectorBits)> = masks
             .iter()
-            .filter(|(_, mask)| place.is_scanned(mask) && !mask.detectors.is_empty())
-            .map(|(id, mask)| (*id, mask.detectors.iter().copied().collect()))
+            .map(|(id, mask)| (*id, place.detectors(mask)))
+            .filter(|(_, bits)| !bits.is_empty())
             .collect();
+        let tokens: DetectorBits = masks.iter().flat_map(|(_, mask)| &mask.tokens).copied().collect();
         let active = scanning.iter().fold(DetectorBits::new(), |all, (_, bits)| all.union(bits));
         if !active.difference(&set.all()).is_empty() {
             return Err(InvalidPlan::Dangling);
@@ -234,11 +245,18 @@ impl MaskPlan {
             .map(|ends| Actions::new(&markers(ends), &replacements))
             .collect::<Result<Vec<_>, _>>()?;
         let form = paths.member(StateId::ROOT, paths.name(FORM.as_bytes()));
+        let tokens = tokens.intersection(&active);
+        let drops = |field: &FieldPlan| field.how.is_drop();
+        let drops_fields = actions.iter().any(|actions| actions.field.as_ref().is_some_and(drops));
         let mut plan = MaskPlan {
             idle: active.is_empty() && !masks.iter().any(|(_, mask)| place.masks_fields(mask)),
             set,
             active,
             masks: scanning,
+            tokens,
+            keeps_values: !tokens.is_empty() || replacements.want_values(&active),
+            drops: drops_fields || (!attributes.is_empty() && replacements.drop_any()),
+            pseudonyms: usize::from(limits.pseudonyms),
             replacements,
             clean: Vec::new(),
             paths,
@@ -419,9 +437,29 @@ impl MaskPlan {
         self.lines
     }
 
-    /// What is written where these detectors found something.
-    pub(crate) fn placeholder(&self, detectors: &DetectorBits) -> &[u8] {
-        self.replacements.strictest(detectors)
+    /// What stands for a span in which these detectors found something; `whole` if it is one value.
+    pub(crate) fn replacement(&self, detectors: &DetectorBits, whole: bool) -> Chosen<'_> {
+        self.replacements.strictest(detectors, whole)
+    }
+
+    /// The detectors that find tokens of pseudonyms.
+    pub(crate) fn tokens(&self) -> &DetectorBits {
+        &self.tokens
+    }
+
+    /// Are there values that must be known to write what stands for them?
+    pub(crate) fn keeps_values(&self) -> bool {
+        self.keeps_values
+    }
+
+    /// Are there members or elements that go as a whole?
+    pub(crate) fn drops(&self) -> bool {
+        self.drops
+    }
+
+    /// Most values of an exchange that have a token.
+    pub(crate) fn pseudonyms(&self) -> usize {
+        self.pseudonyms
     }
 
     /// The placeholder with which `text` begins.
@@ -435,10 +473,10 @@ impl MaskPlan {
     }
 
     /// Counts a span for every mask that asked for one of its detectors.
-    pub(crate) fn record(&self, detectors: &DetectorBits, location: &str, findings: &mut Findings) {
+    pub(crate) fn record(&self, detectors: &DetectorBits, location: &str, notes: &mut Notes) {
         for (mask, bits) in &self.masks {
             for detector in bits.intersection(detectors).iter() {
-                findings.record(*mask, What::Detector(detector), location);
+                notes.record(*mask, What::Detector(detector), location);
             }
         }
     }
@@ -459,14 +497,34 @@ impl FieldPlan {
     ) -> Result<Option<FieldPlan>, InvalidPlan> {
         fields.sort_unstable();
         fields.dedup();
-        let placeholder = replacements.strictest_tag(fields.iter().map(|&(_, tag)| tag))?;
+        let chosen = replacements.strictest_tag(fields.iter().map(|&(_, tag)| tag))?;
         let findings = || fields.iter().map(|&(mask, tag)| (mask, What::Field(tag))).collect();
-        Ok(placeholder.map(|placeholder| FieldPlan { placeholder, findings: findings() }))
+        Ok(chosen.map(|Chosen { how, text, numbers }| FieldPlan {
+            how: how.clone(),
+            text: text.to_vec(),
+            numbers,
+            findings: findings(),
+        }))
     }
 
-    pub(crate) fn record(&self, location: &str, findings: &mut Findings) {
+    /// What stands for the value.
+    pub(crate) fn replacement(&self) -> Chosen<'_> {
+        Chosen { how: &self.how, text: &self.text, numbers: self.numbers }
+    }
+
+    /// Does the value go, with what names it?
+    pub(crate) fn is_drop(&self) -> bool {
+        self.how.is_drop()
+    }
+
+    /// Must the value be known?
+    pub(crate) fn wants_value(&self) -> bool {
+        self.how.wants_value()
+    }
+
+    pub(crate) fn record(&self, location: &str, notes: &mut Notes) {
         for &(mask, what) in &self.findings {
-            findings.record(mask, what, location);
+            notes.record(mask, what, location);
         }
     }
 }

@@ -161,7 +161,7 @@ fn inflate(message: &[u8], plan: &MaskPlan) -> Result<Vec<u8>, MaskError> {
 /// Writes a message: all of it, or nothing and an error.
 fn write_message(writer: &mut MessageWriter, message: &[u8], run: &mut Run<'_>) -> Result<(), MaskError> {
     let start = run.out.len();
-    let mut sink = Sink::new(run.plan, run.out, run.findings, run.plan.state_limit());
+    let mut sink = Sink::new(run.plan, run.out, run.notes, run.plan.state_limit());
     let done = writer.write(message, &mut sink);
     if done.is_err() {
         run.out.truncate(start);

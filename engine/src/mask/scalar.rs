@@ -1,6 +1,6 @@
 //! Numbers and literals, held until it is known what they are.
 //!
-//! A number is one text: it leaves as it came, or a string stands for it. A scalar and the blanks behind it wait for the
+//! A number is one text: it leaves as it came, or a string stands for it, or what its tag says. A scalar and the blanks behind it wait for the
 //! next comma or bracket, or the end of the document: if something else comes, it was no JSON, and `4111 1111` is then not
 //! a number and more but the start of a value. A body is refused then; a string that only claimed to be JSON goes on as text.
 
@@ -20,6 +20,8 @@ pub(crate) struct HeldScalar {
     /// Where the scalar ends in `raw`; blanks follow, and what stands between two lines of data.
     end: Option<usize>,
     found: DetectorBits,
+    /// The scalar is one value, and nothing else.
+    whole: bool,
     location: String,
 }
 
@@ -68,7 +70,7 @@ impl HeldScalar {
     ) -> Result<(), MaskError> {
         self.end = Some(self.raw.len());
         if self.kind == Some(Scalar::Number) {
-            self.found = unit.probe(&self.text, sink.plan)?;
+            (self.found, self.whole) = unit.probe_value(&self.text, sink.plan)?;
             if !self.found.is_empty() {
                 self.location = at.describe(sink.plan);
             }
@@ -83,9 +85,8 @@ impl HeldScalar {
         if self.found.is_empty() {
             sink.out.extend_from_slice(scalar);
         } else {
-            sink.out.extend_from_slice(quote);
-            sink.replace_at(&self.found, &self.location);
-            sink.out.extend_from_slice(quote);
+            let value = Some(self.text.as_slice()).filter(|_| self.whole);
+            sink.replace_number(&self.found, value, quote, &self.location);
         }
         sink.out.extend_from_slice(blanks);
         self.clear();
@@ -115,5 +116,6 @@ impl HeldScalar {
         self.lengths.clear();
         self.end = None;
         self.found = DetectorBits::new();
+        self.whole = false;
     }
 }

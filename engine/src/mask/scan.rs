@@ -74,6 +74,18 @@ pub struct Span {
     pub end: u64,
     /// Every active detector with a match inside.
     pub detectors: DetectorBits,
+    /// One match is as long as the span: it is one value, and not made of several.
+    pub whole: bool,
+}
+
+impl Span {
+    /// Both of two overlapping ones.
+    fn union(&self, other: &Span) -> Span {
+        let (start, end) = (self.start.min(other.start), self.end.max(other.end));
+        let is_all = |span: &Span| span.whole && span.start == start && span.end == end;
+        let detectors = self.detectors.union(&other.detectors);
+        Span { start, end, detectors, whole: is_all(self) || is_all(other) }
+    }
 }
 
 impl Scan {
@@ -153,6 +165,12 @@ impl Scan {
         self.spans.get(open).map(|span| span.start)
     }
 
+    /// Has nothing but these detectors found what [`Scan::open_span`] tells of?
+    pub(crate) fn is_open_only_for(&self, detectors: &DetectorBits) -> bool {
+        let open = self.spans.partition_point(|span| span.end <= self.settled);
+        self.spans.get(open).is_some_and(|span| span.detectors.difference(detectors).is_empty())
+    }
+
     /// Bytes of memory that this scan holds beyond its own size.
     #[must_use]
     pub fn held(&self) -> usize {
@@ -198,15 +216,13 @@ impl Scan {
     // INVARIANT: it ends after the begin of every recorded span. Starts are followed in stretches of the text, in each of them
     // the oldest first: spans of earlier stretches ended before, and those of this one began with an older start.
     fn record(&mut self, start: u64, end: u64, detectors: DetectorBits) {
-        let mut span = Span { start, end, detectors };
+        let mut span = Span { start, end, detectors, whole: true };
         while let Some(last) = self.spans.back_mut().filter(|last| last.end > span.start) {
-            if last.start <= span.start {
-                last.end = last.end.max(span.end);
-                last.detectors = last.detectors.union(&span.detectors);
+            span = last.union(&span);
+            if last.start <= start {
+                *last = span;
                 return;
             }
-            span.end = span.end.max(last.end);
-            span.detectors = span.detectors.union(&last.detectors);
             self.spans.pop_back();
         }
         self.spans.push_back(span);

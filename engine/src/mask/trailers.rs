@@ -5,15 +5,15 @@
 //! very name holds a value goes as well.
 
 use super::MaskError;
-use super::finding::Findings;
 use super::message::MessageWriter;
+use super::notes::Notes;
 use super::plan::MaskPlan;
 use super::text::{Location, Sink, TextUnit};
 use crate::host::HeadEdits;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
 
-const AT: Location<'static> = Location { root: "trailer", outer: &[], inner: &[] };
+const AT: Location<'static> = Location::of("trailer").verbatim();
 
 /// What must become of trailers; repeated ones of which one is changed become one line.
 ///
@@ -22,7 +22,7 @@ const AT: Location<'static> = Location { root: "trailer", outer: &[], inner: &[]
 pub(crate) fn mask_trailers(
     trailers: &[(Vec<u8>, Vec<u8>)],
     plan: &MaskPlan,
-    findings: &mut Findings,
+    notes: &mut Notes,
 ) -> Result<HeadEdits, MaskError> {
     let mut edits = HeadEdits::default();
     let mut unit = TextUnit::default();
@@ -33,12 +33,12 @@ pub(crate) fn mask_trailers(
         }
         let named = unit.probe(name, plan)?;
         if !named.is_empty() {
-            plan.record(&named, AT.root, findings);
+            plan.record(&named, AT.root, notes);
             edits.remove(name);
             continue;
         }
         let mut line = Vec::new();
-        let mut sink = Sink::new(plan, &mut line, findings, plan.state_limit());
+        let mut sink = Sink::new(plan, &mut line, notes, plan.state_limit());
         let mut same =
             trailers.iter().filter(|(other, _)| other.eq_ignore_ascii_case(name)).map(|(_, value)| value);
         if name.to_ascii_lowercase().ends_with(b"-bin") {

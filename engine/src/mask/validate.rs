@@ -5,6 +5,11 @@
 
 use crate::policy::model::Validator;
 
+mod address;
+mod digits;
+mod letters;
+mod national;
+mod phone;
 mod secret;
 
 /// Longest input that any validator accepts, in bytes.
@@ -21,6 +26,13 @@ pub fn holds(validator: Validator, matched: &[u8]) -> bool {
             Validator::Secret(tenths) => {
                 secret::has_entropy(matched, tenths) && !secret::is_placeholder(matched)
             }
+            Validator::Mod97 => letters::mod_97(matched),
+            Validator::PhoneInternational => phone::international(matched),
+            Validator::PhoneNational => phone::national(matched),
+            Validator::Ipv6 => address::ipv6(matched),
+            Validator::Base58check => address::base58check(matched),
+            Validator::Bech32 => address::bech32(matched),
+            Validator::Number(scheme) => national::holds(scheme, matched),
         }
 }
 

@@ -66,6 +66,9 @@ pub struct Tag {
     pub severity: Severity,
     /// What is written instead of the value.
     pub replacement: Replacement,
+    /// What stands for a JSON number.
+    #[serde(default)]
+    pub numbers: Numbers,
 }
 
 /// How bad it is when a value of this tag leaves.
@@ -84,13 +87,71 @@ pub enum Severity {
 
 /// What is written where a value was.
 ///
-/// Placeholders are resolved (`{tag}`, `{detector}`) and JSON-safe: the compiler writes only bytes that need no escape
-/// in a JSON string, and `Policy::new` checks it again.
+/// Texts are resolved but for `{detector}`, and JSON-safe: the compiler writes only bytes that need no escape in a JSON
+/// string, and `Policy::new` checks it again.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Replacement {
-    /// Fixed text.
+    /// Fixed text; `{detector}` in it stands for the name of the detector, or of the tag where none found the value.
     Placeholder(String),
+    /// The ends of the value stay.
+    Partial(Partial),
+    /// Nothing at all: the member, element, parameter, header or field goes, and in a text the value.
+    Drop,
+    /// A token that stands for the value in the request, and for which the response has the value back.
+    Pseudonym(Pseudonym),
+}
+
+/// What is kept of a value, in characters of UTF-8.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct Partial {
+    /// First characters that stay.
+    pub keep_first: u8,
+    /// Last characters that stay.
+    pub keep_last: u8,
+    /// How many `*` stand for the others; none: as many as are hidden.
+    #[serde(default)]
+    pub mask_length: Option<u8>,
+    /// The text for values of which the ends would be more than a third, that several matches made, that are longer
+    /// than 4 KiB, or that are no text.
+    pub otherwise: String,
+}
+
+/// A token such as `<EMAIL_1>`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Pseudonym {
+    /// The name in the token: an upper-case letter, then such letters, digits and `_`.
+    pub name: String,
+    /// The text for values that get no token: those of responses, and all beyond the limits.
+    pub otherwise: String,
+}
+
+/// What stands for a JSON number.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Numbers {
+    /// A string with the replacement.
+    #[default]
+    String,
+    /// `0`.
+    Zero,
+    /// `null`.
+    Null,
+}
+
+impl Replacement {
+    /// The text that is written where nothing better is known; none where nothing is written.
+    #[must_use]
+    pub fn text(&self) -> Option<&str> {
+        match self {
+            Replacement::Placeholder(text) => Some(text),
+            Replacement::Partial(partial) => Some(&partial.otherwise),
+            Replacement::Pseudonym(pseudonym) => Some(&pseudonym.otherwise),
+            Replacement::Drop => None,
+        }
+    }
 }
 
 /// What to find. The pattern itself lives in the automata; `DetectorId` is its pattern number.
@@ -117,6 +178,97 @@ pub enum Validator {
     Entropy(u8),
     /// The same, and not what stands in examples in place of a credential.
     Secret(u8),
+    /// International bank account number: length by country, ISO/IEC 7064 MOD 97-10.
+    #[serde(rename = "mod-97")]
+    Mod97,
+    /// An assigned country code with as many digits as it has (ITU-T E.164).
+    PhoneInternational,
+    /// Six to thirteen digits in groups that are no date.
+    PhoneNational,
+    /// An address of IP version 6 (RFC 4291).
+    Ipv6,
+    /// Base58 with a checksum, as in addresses of Bitcoin.
+    Base58check,
+    /// Bech32 and Bech32m (BIP 173, BIP 350).
+    Bech32,
+    /// A number that a state or an industry gives, with its check digits.
+    Number(Scheme),
+}
+
+/// Numbers with check digits, by who gives them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Scheme {
+    /// United States: routing number of a bank.
+    UsAba,
+    /// United States: National Provider Identifier.
+    UsNpi,
+    /// United Kingdom: NHS number.
+    UkNhs,
+    /// Germany: tax identification number.
+    DeTaxId,
+    /// Germany: number of an identity card or passport with its check digit, as in ICAO Doc 9303.
+    DeIdCard,
+    /// France: NIR, the number of social security.
+    FrNir,
+    /// Spain: DNI, NIF and NIE.
+    EsNif,
+    /// Italy: codice fiscale.
+    ItFiscalCode,
+    /// Poland: PESEL.
+    PlPesel,
+    /// Poland: NIP.
+    PlNip,
+    /// Netherlands: BSN.
+    NlBsn,
+    /// Belgium: national number.
+    BeNn,
+    /// Portugal: NIF.
+    PtNif,
+    /// Switzerland: AHV number.
+    ChAhv,
+    /// Norway: fødselsnummer.
+    NoFnr,
+    /// Denmark: CPR number.
+    DkCpr,
+    /// Romania: CNP.
+    RoCnp,
+    /// Czechia and Slovakia: rodné číslo.
+    CzRc,
+    /// Sweden: personnummer.
+    SePnr,
+    /// Finland: henkilötunnus.
+    FiHetu,
+    /// Brazil: CPF.
+    BrCpf,
+    /// Brazil: CNPJ.
+    BrCnpj,
+    /// Mexico: CURP.
+    MxCurp,
+    /// India: Aadhaar.
+    InAadhaar,
+    /// Australia: tax file number.
+    AuTfn,
+    /// Australia: business number.
+    AuAbn,
+    /// Canada: social insurance number.
+    CaSin,
+    /// Korea: resident registration number.
+    KrRrn,
+    /// Japan: individual number.
+    JpMyNumber,
+    /// China: resident identity number.
+    CnId,
+    /// Singapore: NRIC and FIN.
+    SgNric,
+    /// Thailand: identity number.
+    ThId,
+    /// South Africa: identity number.
+    ZaId,
+    /// Turkey: identity number.
+    TrId,
+    /// Vehicle identification number with its check digit, as in North America and China.
+    Vin,
 }
 
 /// Where identities come from.
@@ -225,6 +377,9 @@ pub struct Mask {
     pub attributes: Vec<Attribute>,
     /// What is looked for outside of bodies.
     pub head: HeadMask,
+    /// Detectors of the tokens that its pseudonyms are written as.
+    #[serde(default)]
+    pub tokens: Vec<DetectorId>,
 }
 
 /// What a mask looks for in request line and headers.
@@ -353,6 +508,9 @@ pub struct Limits {
     pub inflate_ratio: u32,
     /// Content that cannot be inspected.
     pub unknown_content: UnknownContent,
+    /// Values of one exchange that may have a pseudonym; their bytes are bounded as well.
+    #[serde(default = "default_pseudonyms")]
+    pub pseudonyms: u16,
 }
 
 /// What to do with content of a type that nobody here can read.
@@ -375,8 +533,13 @@ impl Default for Limits {
             window: 512,
             inflate_ratio: default_inflate_ratio(),
             unknown_content: UnknownContent::Refuse,
+            pseudonyms: default_pseudonyms(),
         }
     }
+}
+
+fn default_pseudonyms() -> u16 {
+    256
 }
 
 /// Text rarely shrinks to less; the steepest deflate can do is about 1,030.

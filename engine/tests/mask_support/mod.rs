@@ -52,6 +52,7 @@ pub(crate) fn tags() -> Vec<Tag> {
         name: name.to_owned(),
         severity,
         replacement: Replacement::Placeholder(text.to_owned()),
+        numbers: Numbers::String,
     };
     TAGS.iter().map(tag).collect()
 }

@@ -4,7 +4,7 @@ use super::mask_support::{Random, Setup, check_splits, send, whole};
 use std::sync::Arc;
 use veilwire_engine::format::{Boundary, Format};
 use veilwire_engine::mask::{MaskError, MaskPlan, Masker};
-use veilwire_engine::policy::model::{Replacement, Severity};
+use veilwire_engine::policy::model::{Numbers, Replacement, Severity};
 
 const FORM: &str = "multipart/form-data; boundary=XX-42";
 const MIXED: &str = "multipart/mixed; boundary=\"XX-42\"";
@@ -198,6 +198,7 @@ fn a_placeholder_never_makes_a_boundary() {
             name: tag.name.clone(),
             severity: Severity::High,
             replacement: Replacement::Placeholder(text.to_owned()),
+            numbers: Numbers::String,
         };
     }
     let plan = Setup::default().plan_with(&tags);

@@ -91,8 +91,11 @@ impl Oracle {
                     span.end = span.end.max(end);
                     span.detectors.insert(id);
                 }
-                _ => spans.push(Span { start, end, detectors: [id].into_iter().collect() }),
+                _ => spans.push(Span { start, end, detectors: [id].into_iter().collect(), whole: false }),
             }
+        }
+        for span in &mut spans {
+            span.whole = matches.iter().any(|&(start, end, _)| (start, end) == (span.start, span.end));
         }
         Text { bytes: bytes.to_vec(), spans, matches, allowed }
     }

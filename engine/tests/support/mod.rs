@@ -77,6 +77,7 @@ pub(crate) fn model() -> Model {
             name: "pii.email".into(),
             severity: Severity::High,
             replacement: Replacement::Placeholder("[EMAIL]".into()),
+            numbers: Numbers::String,
         }],
         detectors: vec![Detector { name: "pii.email".into(), tag: TagId(0), validator: None }],
         automata: built.automata,

@@ -7,7 +7,8 @@ use veilwire_engine::mask::Place;
 use veilwire_engine::policy::Policy;
 use veilwire_engine::policy::id::{DetectorId, MaskId, RouteId};
 use veilwire_engine::policy::model::{
-    Content, Effect, Field, Mask, Replacement, Route, RoutePath, Rule, Thinking, UnknownContent,
+    Content, Effect, Field, Mask, Partial, Pseudonym, Replacement, Route, RoutePath, Rule, Thinking,
+    UnknownContent,
 };
 
 /// What a policy covers.
@@ -273,8 +274,22 @@ fn replaced_field(policy: &Policy, field: &Field, place: &str) -> Option<Replace
 
 fn placeholder(policy: &Policy, tag: usize) -> Option<(String, String)> {
     let tag = policy.model().tags.get(tag)?;
-    let Replacement::Placeholder(text) = &tag.replacement;
-    Some((tag.name.clone(), text.clone()))
+    Some((tag.name.clone(), describe(&tag.replacement)))
+}
+
+/// What is written, in words where it is no fixed text.
+fn describe(replacement: &Replacement) -> String {
+    match replacement {
+        Replacement::Placeholder(text) => text.clone(),
+        Replacement::Partial(Partial { keep_first, keep_last, mask_length, otherwise }) => {
+            let stars = mask_length.map_or_else(|| "*".to_owned(), |length| format!("{length} x *"));
+            format!("first {keep_first}, {stars}, last {keep_last}; else {otherwise}")
+        }
+        Replacement::Drop => "dropped".to_owned(),
+        Replacement::Pseudonym(Pseudonym { name, otherwise }) => {
+            format!("<{name}_n>, put back in the answer; else {otherwise}")
+        }
+    }
 }
 
 fn has_signed(content: &Content) -> bool {

@@ -10,8 +10,9 @@ pub fn run(resolved: &Resolved<'_>, model: &Model, out: &mut Diagnostics) {
     // An unusable set is refused by the filter's own check right after.
     let Ok(probe) = Probe::from_model(model) else { return };
     for (name, tag) in &resolved.tags {
-        let (Some(placeholder), Some((_, Some(span)))) = (&tag.placeholder, tag.own) else { continue };
-        let hits = probe.find(placeholder.as_bytes()).unwrap_or_default();
+        let text = tag.replacement.as_ref().and_then(|replacement| replacement.text());
+        let (Some(text), Some((_, Some(span)))) = (text, tag.own) else { continue };
+        let hits = probe.find(text.as_bytes()).unwrap_or_default();
         if let Some(hit) = hits.first() {
             let detector = hit.detectors.first().map_or("a detector", String::as_str);
             out.push(

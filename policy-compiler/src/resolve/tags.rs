@@ -3,9 +3,9 @@
 use crate::diagnostic::{Code, Diagnostic, Diagnostics, Span, Text};
 use crate::pack::Pack;
 use crate::source::Policy;
-use crate::source::tags::Tag;
+use crate::source::tags::{How, Tag};
 use std::collections::BTreeMap;
-use veilwire_engine::policy::model::Severity;
+use veilwire_engine::policy::model::{Numbers, Partial, Pseudonym, Replacement, Severity};
 
 /// Longest placeholder in bytes.
 const MAX_PLACEHOLDER: usize = 64;
@@ -15,8 +15,10 @@ const MAX_PLACEHOLDER: usize = 64;
 pub struct Replaced {
     /// Severity; unreadable ones count as critical until their error is mended.
     pub severity: Severity,
-    /// The placeholder, with `{tag}` filled in; `None` when the tag has no usable replacement.
-    pub placeholder: Option<String>,
+    /// What is written, with `{tag}` filled in; `None` when the tag has no usable replacement.
+    pub replacement: Option<Replacement>,
+    /// What stands for numbers.
+    pub numbers: Option<Numbers>,
     /// Declared by the policy: where its name is, and where its placeholder.
     pub own: Option<(Span, Option<Span>)>,
     /// `replace` was written, so its absence is not the problem.
@@ -32,10 +34,11 @@ pub(super) fn resolve(policy: &Policy, packs: &[Pack], out: &mut Diagnostics) ->
     }
     for entry in &policy.tags {
         let mut tag = effective(&entry.name, &entry.body, Some(entry.name.span), out);
-        if tag.placeholder.is_none() && !tag.replaced {
+        if let (false, Some(suggested)) = (tag.replaced, tags.get(&entry.name.value)) {
             // A policy may change the severity only: the pack's replacement stays.
-            tag.placeholder =
-                tags.get(&entry.name.value).and_then(|suggested: &Replaced| suggested.placeholder.clone());
+            let suggested: &Replaced = suggested;
+            tag.replacement = tag.replacement.or_else(|| suggested.replacement.clone());
+            tag.numbers = tag.numbers.or(suggested.numbers);
         }
         tags.insert(entry.name.value.clone(), tag);
     }
@@ -43,10 +46,25 @@ pub(super) fn resolve(policy: &Policy, packs: &[Pack], out: &mut Diagnostics) ->
 }
 
 fn effective(name: &Text, tag: &Tag, own: Option<Span>, out: &mut Diagnostics) -> Replaced {
-    let placeholder = tag.placeholder.as_ref().and_then(|text| fill(name, text, out));
+    let text = tag.placeholder.as_ref().map(|text| fill(name, text, out));
+    // What a tag that has no text of its own is called where one is needed.
+    let text = || text.clone().unwrap_or_else(|| Some(format!("[{}]", name.value.to_uppercase())));
+    let replacement = match &tag.how {
+        None if tag.placeholder.is_none() => None,
+        None => text().map(Replacement::Placeholder),
+        Some(How::Drop) => Some(Replacement::Drop),
+        Some(How::Partial { first, last, mask }) => text().map(|otherwise| {
+            let (keep_first, keep_last, mask_length) = (*first, *last, *mask);
+            Replacement::Partial(Partial { keep_first, keep_last, mask_length, otherwise })
+        }),
+        Some(How::Pseudonym(token)) => {
+            text().map(|otherwise| Replacement::Pseudonym(Pseudonym { name: token.clone(), otherwise }))
+        }
+    };
     Replaced {
         severity: tag.severity.as_ref().map_or(Severity::Critical, |severity| severity.value),
-        placeholder,
+        replacement,
+        numbers: tag.numbers,
         own: own.map(|span| (span, tag.placeholder.as_ref().map(|text| text.span))),
         replaced: tag.replaced,
     }
@@ -56,11 +74,6 @@ fn effective(name: &Text, tag: &Tag, own: Option<Span>, out: &mut Diagnostics) -
 ///
 /// SECURITY: a quote or a backslash would end the string it is written into, and with it the structure of the message.
 fn fill(name: &Text, template: &Text, out: &mut Diagnostics) -> Option<String> {
-    if template.value.contains("{detector}") {
-        let help = "use `{tag}` or fixed text";
-        out.push(crate::source::reader::not_yet(template.span, "`{detector}` in a placeholder").help(help));
-        return None;
-    }
     let text = template.value.replace("{tag}", &name.value);
     if let Some(bad) = text.chars().find(|&char| !matches!(char, ' '..='~') || matches!(char, '"' | '\\')) {
         out.push(
@@ -74,8 +87,9 @@ fn fill(name: &Text, template: &Text, out: &mut Diagnostics) -> Option<String> {
         );
         return None;
     }
-    if text.contains('{') || text.contains('}') {
-        let message = "the only variable of a placeholder is `{tag}`";
+    let fixed = text.replace("{detector}", "");
+    if fixed.contains('{') || fixed.contains('}') {
+        let message = "the variables of a placeholder are `{tag}` and `{detector}`";
         out.push(Diagnostic::at(Code::E0205, template.span, message));
         return None;
     }
@@ -93,7 +107,7 @@ pub(super) fn refer(reference: &Text, tags: &BTreeMap<String, Replaced>, out: &m
         out.push(super::undeclared(Code::E0302, "tag", reference, tags.keys().map(String::as_str)));
         return false;
     };
-    if tag.placeholder.is_none() && !tag.replaced {
+    if tag.replacement.is_none() && !tag.replaced {
         let message = format!("tag `{}` is used, but says not what is written instead", reference.value);
         let diagnostic = Diagnostic::at(Code::E0509, reference.span, message);
         let diagnostic = match tag.own {

@@ -7,7 +7,7 @@ use crate::detect::Rule;
 use crate::diagnostic::{Code, Diagnostic, Diagnostics, Spanned, Text};
 use veilwire_engine::compile::Near as NearRule;
 use veilwire_engine::mask::automaton::MAX_WITHIN;
-use veilwire_engine::policy::model::Validator;
+use veilwire_engine::policy::model::{Scheme, Validator};
 
 /// One detector.
 #[derive(Clone, Debug, Default)]
@@ -128,7 +128,51 @@ pub const CLASSES: &[(&str, Class)] = &[
 ];
 
 /// Validators that are written as a word.
-pub const VALIDATORS: &[(&str, Validator)] = &[("luhn", Validator::Luhn), ("us-ssn", Validator::UsSsn)];
+pub const VALIDATORS: &[(&str, Validator)] = &[
+    ("base58check", Validator::Base58check),
+    ("bech32", Validator::Bech32),
+    ("ipv6", Validator::Ipv6),
+    ("luhn", Validator::Luhn),
+    ("mod-97", Validator::Mod97),
+    ("phone-international", Validator::PhoneInternational),
+    ("phone-national", Validator::PhoneNational),
+    ("us-ssn", Validator::UsSsn),
+    ("us-aba", Validator::Number(Scheme::UsAba)),
+    ("us-npi", Validator::Number(Scheme::UsNpi)),
+    ("uk-nhs", Validator::Number(Scheme::UkNhs)),
+    ("de-tax-id", Validator::Number(Scheme::DeTaxId)),
+    ("de-id-card", Validator::Number(Scheme::DeIdCard)),
+    ("fr-nir", Validator::Number(Scheme::FrNir)),
+    ("es-nif", Validator::Number(Scheme::EsNif)),
+    ("it-fiscal-code", Validator::Number(Scheme::ItFiscalCode)),
+    ("pl-pesel", Validator::Number(Scheme::PlPesel)),
+    ("pl-nip", Validator::Number(Scheme::PlNip)),
+    ("nl-bsn", Validator::Number(Scheme::NlBsn)),
+    ("be-nn", Validator::Number(Scheme::BeNn)),
+    ("pt-nif", Validator::Number(Scheme::PtNif)),
+    ("ch-ahv", Validator::Number(Scheme::ChAhv)),
+    ("no-fnr", Validator::Number(Scheme::NoFnr)),
+    ("dk-cpr", Validator::Number(Scheme::DkCpr)),
+    ("ro-cnp", Validator::Number(Scheme::RoCnp)),
+    ("cz-rc", Validator::Number(Scheme::CzRc)),
+    ("se-pnr", Validator::Number(Scheme::SePnr)),
+    ("fi-hetu", Validator::Number(Scheme::FiHetu)),
+    ("br-cpf", Validator::Number(Scheme::BrCpf)),
+    ("br-cnpj", Validator::Number(Scheme::BrCnpj)),
+    ("mx-curp", Validator::Number(Scheme::MxCurp)),
+    ("in-aadhaar", Validator::Number(Scheme::InAadhaar)),
+    ("au-tfn", Validator::Number(Scheme::AuTfn)),
+    ("au-abn", Validator::Number(Scheme::AuAbn)),
+    ("ca-sin", Validator::Number(Scheme::CaSin)),
+    ("kr-rrn", Validator::Number(Scheme::KrRrn)),
+    ("jp-my-number", Validator::Number(Scheme::JpMyNumber)),
+    ("cn-id", Validator::Number(Scheme::CnId)),
+    ("sg-nric", Validator::Number(Scheme::SgNric)),
+    ("th-id", Validator::Number(Scheme::ThId)),
+    ("za-id", Validator::Number(Scheme::ZaId)),
+    ("tr-id", Validator::Number(Scheme::TrId)),
+    ("vin", Validator::Number(Scheme::Vin)),
+];
 
 /// A word, or `{entropy: 3.5}` or `{secret: 3.5}`: bits per character.
 fn validator(node: &Node, out: &mut Diagnostics) -> Option<Spanned<Validator>> {
@@ -166,4 +210,21 @@ fn tenths(text: &str) -> Option<u8> {
     let digit = |text: &str| text.parse::<u8>().ok().filter(|_| text.len() == 1 && text != "+");
     let tenths = digit(whole)? * 10 + digit(tenth)?;
     (tenths <= 80).then_some(tenths)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The words are those under which the engine knows them.
+    #[test]
+    fn validators_have_the_names_of_the_engine() {
+        for (word, validator) in VALIDATORS {
+            let known = match validator {
+                Validator::Number(scheme) => serde_json::to_value(scheme),
+                other => serde_json::to_value(other),
+            };
+            assert_eq!(known.unwrap(), serde_json::Value::from(*word));
+        }
+    }
 }

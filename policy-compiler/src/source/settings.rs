@@ -18,6 +18,8 @@ pub struct Settings {
     pub message: Option<Spanned<u64>>,
     /// `limits.jsonDepth`.
     pub json_depth: Option<Spanned<u64>>,
+    /// `limits.pseudonyms`.
+    pub pseudonyms: Option<Spanned<u64>>,
     /// `limits.inflateRatio`.
     pub inflate_ratio: Option<Spanned<u64>>,
     /// `limits.unknownContent`: the media types that pass without a look, in lower case; `*/*` for all of them.
@@ -58,6 +60,7 @@ impl Settings {
         self.state = fields.take("state").and_then(|node| size(node, 4 << 10, 1 << 20, out));
         self.message = fields.take("message").and_then(|node| size(node, 4 << 10, 16 << 20, out));
         self.json_depth = fields.take("jsonDepth").and_then(|node| number(node, 1, 256, out));
+        self.pseudonyms = fields.take("pseudonyms").and_then(|node| number(node, 0, 9_999, out));
         self.inflate_ratio = fields.take("inflateRatio").and_then(|node| number(node, 1, 1032, out));
         self.passing = fields.take("unknownContent").and_then(|node| read_unknown_content(node, out));
         if let Some(node) = fields.take("oversize") {

@@ -3,10 +3,11 @@
 use crate::support::{deployment, files, source};
 use veilwire_engine::policy::Policy;
 use veilwire_engine::policy::model::{
-    Effect, Field, Model, Replacement, RoutePath, Severity, Thinking, TlsVersion,
+    Effect, Field, Model, Numbers, Partial, Pseudonym, Replacement, RoutePath, Severity, Thinking, TlsVersion,
 };
 use veilwire_policy_compiler::detect::Probe;
 use veilwire_policy_compiler::diagnostic::render;
+use veilwire_policy_compiler::pack::Pack;
 use veilwire_policy_compiler::{Compiled, Deployment, Source, compile_policy};
 
 fn compile(source: &Source) -> Compiled {
@@ -45,7 +46,7 @@ fn the_order_of_a_policy_never_matters() {
         )
         .replace(
             "[employee-id, pci.*, pii-us.*, secrets.*]",
-            "[secrets.*, pii-us.ssn, pii-us.*, pci.card, employee-id]",
+            "[secrets.*, pii-us.ssn, pii-us.*, pci.*, employee-id]",
         )
         .replace("[RS256, ES256, EdDSA]", "[EdDSA, RS256, ES256]")
         .replace("[openai-chat, anthropic-messages]", "[anthropic-messages, openai-chat]");
@@ -69,7 +70,7 @@ fn the_artifact_is_what_the_filter_loads() {
 fn the_model_says_what_the_policy_says() {
     let model = compile(&first_light()).model;
     let names: Vec<&str> = model.detectors.iter().map(|detector| detector.name.as_str()).collect();
-    let expected = [
+    for expected in [
         "employee-id",
         "pci.card",
         "pii-us.email",
@@ -77,8 +78,12 @@ fn the_model_says_what_the_policy_says() {
         "secrets.anthropic-key",
         "secrets.aws-access-key",
         "secrets.openai-key",
-    ];
-    assert_eq!(names, expected);
+    ] {
+        assert!(names.contains(&expected), "{expected} of {names:?}");
+    }
+    let of_packs =
+        ["pci@1", "pii-us@1", "secrets@1"].map(|pack| Pack::load(pack).unwrap().unwrap().detectors.len());
+    assert_eq!(names.len(), 1 + of_packs.iter().sum::<usize>(), "one of its own, and all of its packs");
     let tag = model.tags.iter().find(|tag| tag.name == "pci.pan").unwrap();
     assert_eq!(
         (tag.severity, &tag.replacement),
@@ -147,6 +152,55 @@ fn placeholders_know_their_tag() {
     )]);
     let tags = compile(&source).model.tags;
     assert!(tags.iter().any(|tag| tag.replacement == Replacement::Placeholder("[pii.email]".to_owned())));
+}
+
+#[test]
+fn tags_say_how_values_are_replaced() {
+    let source = edited(&[(
+        "  identity:\n",
+        "  tags:
+    pii.email: {severity: low, replace: {pseudonym: EMAIL}}
+    pii.gov-id: {severity: low, replace: {partial: {keepLast: 3, maskLength: 4}, placeholder: \"[{detector}]\"}, numbers: zero}
+    pii.contact: {severity: low, replace: {drop: {}}, numbers: null}
+  identity:
+",
+    )]);
+    let model = compile(&source).model;
+    let tag = |name: &str| {
+        let tag = model.tags.iter().find(|tag| tag.name == name).unwrap();
+        (tag.replacement.clone(), tag.numbers)
+    };
+    let pseudonym = Pseudonym { name: "EMAIL".to_owned(), otherwise: "[PII.EMAIL]".to_owned() };
+    assert_eq!(tag("pii.email"), (Replacement::Pseudonym(pseudonym), Numbers::String));
+    let otherwise = "[{detector}]".to_owned();
+    let partial = Partial { keep_first: 0, keep_last: 3, mask_length: Some(4), otherwise };
+    assert_eq!(tag("pii.gov-id"), (Replacement::Partial(partial), Numbers::Zero));
+    let tokens: Vec<&str> = model
+        .masks
+        .iter()
+        .flat_map(|mask| &mask.tokens)
+        .map(|id| model.detectors[id.index()].name.as_str())
+        .collect();
+    assert_eq!(tokens, ["pseudonym:EMAIL"]);
+    assert_eq!(model.detectors.last().unwrap().name, "pseudonym:EMAIL", "behind all that a policy can name");
+}
+
+#[test]
+fn fields_that_are_dropped_say_so_in_the_model() {
+    let source = edited(&[
+        (
+            "  identity:\n",
+            "  tags: {gone: {severity: low, replace: {drop: {}}, numbers: null}}\n  identity:\n",
+        ),
+        (
+            "in: [requestBody, responseBody]}",
+            "in: [requestBody, responseBody]}, fields: [{tag: gone, at: [json.$.x]}]",
+        ),
+    ]);
+    let model = compile(&source).model;
+    let gone = model.tags.iter().find(|tag| tag.name == "gone").unwrap();
+    assert_eq!((&gone.replacement, gone.numbers), (&Replacement::Drop, Numbers::Null));
+    assert!(model.masks.iter().all(|mask| mask.tokens.is_empty()));
 }
 
 /// Every pack's own examples, through the artifact's automata.

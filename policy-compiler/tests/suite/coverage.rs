@@ -135,7 +135,9 @@ UNMASKED: answers on route raw reach staff as the upstream sends them
     let model = compile_policy(&policy(), &files(), &deployment()).unwrap().model;
     let mut detectors: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
     for detector in &model.detectors {
-        let Replacement::Placeholder(text) = &model.tags[detector.tag.index()].replacement;
+        let Replacement::Placeholder(text) = &model.tags[detector.tag.index()].replacement else {
+            panic!("packs have fixed texts");
+        };
         detectors.entry(text).or_default().push(&detector.name);
     }
     let detectors: Vec<String> =

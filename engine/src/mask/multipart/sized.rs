@@ -56,7 +56,7 @@ impl Sized {
         run: &mut Run<'_>,
         write: impl FnOnce(&mut Run<'_>) -> Result<(), MaskError>,
     ) -> Result<(), MaskError> {
-        write(&mut Run { plan: run.plan, findings: run.findings, out: &mut self.body })?;
+        write(&mut Run { plan: run.plan, notes: run.notes, out: &mut self.body })?;
         if self.body.len() > run.plan.message_limit() { Err(MaskError::Budget) } else { Ok(()) }
     }
 

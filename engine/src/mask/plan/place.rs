@@ -1,6 +1,7 @@
 //! The parts of an exchange that masks look at.
 
 use crate::decision::Direction;
+use crate::mask::detector::DetectorBits;
 use crate::policy::model::{Field, Mask};
 
 /// A part of an exchange that masks look at.
@@ -33,7 +34,19 @@ impl Place {
     pub(crate) const ALL: [Place; 5] =
         [Place::RequestBody, Place::ResponseBody, Place::Path, Place::Query, Place::Headers];
 
-    pub(super) fn is_scanned(self, mask: &Mask) -> bool {
+    /// The detectors that look here: all of the mask, or those of its tokens where values get them or are put back.
+    pub(super) fn detectors(self, mask: &Mask) -> DetectorBits {
+        let scanned = self.is_scanned(mask);
+        let detectors = mask.detectors.iter().filter(|_| scanned);
+        let tokens = match self {
+            Place::Path => false,
+            Place::ResponseBody => true,
+            _ => scanned || self.masks_fields(mask),
+        };
+        detectors.chain(mask.tokens.iter().filter(|_| tokens)).copied().collect()
+    }
+
+    fn is_scanned(self, mask: &Mask) -> bool {
         match self {
             Place::RequestBody => mask.request_body,
             Place::ResponseBody => mask.response_body,

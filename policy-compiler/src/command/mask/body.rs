@@ -4,7 +4,7 @@ use super::target::Target;
 use std::sync::Arc;
 use veilwire_engine::decision::{Direction, Reason};
 use veilwire_engine::format::{Coding, Format};
-use veilwire_engine::mask::{Findings, InvalidPlan, MaskError, MaskPlan, Masker};
+use veilwire_engine::mask::{Findings, InvalidPlan, MaskError, MaskPlan, Masker, Pseudonyms};
 use veilwire_engine::policy::Policy;
 
 /// What a head would say about the body.
@@ -110,7 +110,8 @@ impl Body {
             Some(plan) => match open(plan, content_type, head.content_encoding) {
                 Ok((known, masker)) => {
                     format = Some(known);
-                    State::Mask(Box::new(masker))
+                    // A table of its own: a request shows its tokens, and those of a response stand for nothing.
+                    State::Mask(Box::new(masker.sharing(&Pseudonyms::default(), direction)))
                 }
                 Err(refusal) => State::Refused(refusal),
             },

@@ -1,0 +1,79 @@
+//! Addresses of machines and of money: IP version 6, Base58Check, Bech32.
+
+use sha2::{Digest, Sha256};
+use std::net::Ipv6Addr;
+
+/// RFC 4291 section 2.2: an address as it is written. At least two groups, and a digit in one of them: paths of programs such as
+/// `ab::cd` have the same form.
+pub(super) fn ipv6(matched: &[u8]) -> bool {
+    // The zone (RFC 4007) and the length of the prefix are no part of the address.
+    let end = matched.iter().position(|byte| matches!(byte, b'%' | b'/')).unwrap_or(matched.len());
+    let (matched, _) = matched.split_at_checked(end).unwrap_or((matched, &[]));
+    let Ok(text) = str::from_utf8(matched) else { return false };
+    let groups = text.split([':', '.']).filter(|group| !group.is_empty()).count();
+    groups >= 2 && matched.iter().any(u8::is_ascii_digit) && text.parse::<Ipv6Addr>().is_ok()
+}
+
+/// Base58Check: a version byte, 20 bytes or more, and the begin of their doubled SHA-256.
+pub(super) fn base58check(matched: &[u8]) -> bool {
+    const ALPHABET: &[u8; 58] = b"123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz";
+    // The number, lowest byte first.
+    let mut number = [0u8; MAX_BASE58];
+    let mut used = 0;
+    for byte in matched {
+        let Some(digit) = ALPHABET.iter().position(|known| known == byte) else { return false };
+        let mut carry = u32::try_from(digit).unwrap_or(0);
+        for place in number.iter_mut().take(used) {
+            carry += u32::from(*place) * 58;
+            *place = carry.to_le_bytes()[0];
+            carry >>= 8;
+        }
+        if carry > 0 {
+            let Some(place) = number.get_mut(used) else { return false };
+            *place = carry.to_le_bytes()[0];
+            used += 1;
+        }
+    }
+    let zeros = matched.iter().take_while(|&&byte| byte == b'1').count();
+    let Some(bytes) = number.get_mut(..used + zeros) else { return false };
+    bytes.reverse();
+    let Some((body, check)) = bytes.split_last_chunk::<4>() else { return false };
+    let digest = Sha256::digest(Sha256::digest(body));
+    body.len() > 20 && digest.starts_with(check)
+}
+
+/// A version, a key or a hash with its flags, and the check: more than any address has.
+const MAX_BASE58: usize = 96;
+
+/// BIP 173 and BIP 350: Bech32 and Bech32m.
+pub(super) fn bech32(matched: &[u8]) -> bool {
+    const ALPHABET: &[u8; 32] = b"qpzry9x8gf2tvdw0s3jn54khce6mua7l";
+    const GENERATOR: [u32; 5] = [0x3B6A_57B2, 0x2650_8E6D, 0x1EA1_19FA, 0x3D42_33DD, 0x2A14_62B3];
+    let Some(separator) = matched.iter().rposition(|&byte| byte == b'1') else { return false };
+    let (prefix, data) = matched.split_at_checked(separator).unwrap_or((matched, &[]));
+    let data = data.get(1..).unwrap_or_default();
+    let lower = matched.iter().any(u8::is_ascii_lowercase);
+    if prefix.is_empty() || data.len() < 6 || (lower && matched.iter().any(u8::is_ascii_uppercase)) {
+        return false;
+    }
+    let mut checksum = 1u32;
+    let mut add = |value: u32| {
+        let top = checksum >> 25;
+        checksum = (checksum & 0x01FF_FFFF) << 5 ^ value;
+        for (bit, generator) in GENERATOR.iter().enumerate() {
+            if top >> bit & 1 == 1 {
+                checksum ^= generator;
+            }
+        }
+    };
+    let prefix = || prefix.iter().map(|byte| u32::from(byte.to_ascii_lowercase()));
+    prefix().for_each(|byte| add(byte >> 5));
+    add(0);
+    prefix().for_each(|byte| add(byte & 31));
+    for byte in data {
+        let byte = byte.to_ascii_lowercase();
+        let Some(value) = ALPHABET.iter().position(|&known| known == byte) else { return false };
+        add(u32::try_from(value).unwrap_or(0));
+    }
+    matches!(checksum, 1 | 0x2BC8_30A3)
+}

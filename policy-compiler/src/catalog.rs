@@ -109,21 +109,23 @@ impl Catalog {
         self.probe.each(text)
     }
 
-    /// What fits a pattern, but not what else its detector asks for; nothing that is also found.
+    /// What fits a pattern, but not what else its detector asks for; nothing where something is found.
     ///
     /// # Errors
     /// [`ScanOverflow`]
     pub fn near_misses(&self, text: &[u8]) -> Result<Vec<Finding>, ScanOverflow> {
         let candidates = self.candidates.get_or_init(|| self.without_checks());
-        // What one detector finds is in order and does not overlap.
-        let mut found: BTreeMap<usize, Vec<Finding>> = BTreeMap::new();
+        // United, so that one look tells whether anything is found at a place.
+        let mut found: Vec<Finding> = Vec::new();
         for finding in self.probe.each(text)? {
-            found.entry(finding.detector).or_default().push(finding);
+            match found.last_mut().filter(|last| last.end > finding.start) {
+                Some(last) => last.end = last.end.max(finding.end),
+                None => found.push(finding),
+            }
         }
         let overlaps = |candidate: &Finding| {
-            let same = found.get(&candidate.detector).map_or(&[][..], Vec::as_slice);
-            let next = same.partition_point(|finding| finding.end <= candidate.start);
-            same.get(next).is_some_and(|finding| finding.start < candidate.end)
+            let next = found.partition_point(|finding| finding.end <= candidate.start);
+            found.get(next).is_some_and(|finding| finding.start < candidate.end)
         };
         let mut candidates = candidates.each(text)?;
         candidates.retain(|candidate| !overlaps(candidate));

@@ -1,6 +1,6 @@
 //! Arguments and exit codes.
 
-use crate::command::{self, check, compile, coverage, mask, scan};
+use crate::command::{self, check, compile, cost, coverage, mask, pack, scan};
 use crate::output;
 use clap::error::ErrorKind;
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -27,10 +27,14 @@ pub enum Verb {
     Check(check::Arguments),
     /// Check a policy and write policy.artifact and envoy.yaml
     Compile(compile::Arguments),
+    /// Show what each detector costs: size, text held back, speed
+    Cost(cost::Arguments),
     /// Show what is inspected, what passes by design and what is refused
     Coverage(coverage::Arguments),
     /// Mask a body as the filter does: stdin to stdout
     Mask(mask::Arguments),
+    /// List packs, show what one brings, or pin those of a policy
+    Pack(pack::Arguments),
     /// Look for what detectors find in a text
     Scan(scan::Arguments),
 }

@@ -2,8 +2,10 @@
 
 pub mod check;
 pub mod compile;
+pub mod cost;
 pub mod coverage;
 pub mod mask;
+pub mod pack;
 pub mod scan;
 
 use crate::cli::{Deny, Format, Outcome, PolicyArguments, Verb};
@@ -24,8 +26,10 @@ pub fn run(verb: &Verb) -> Outcome {
     match verb {
         Verb::Check(arguments) => check::run(arguments),
         Verb::Compile(arguments) => compile::run(arguments),
+        Verb::Cost(arguments) => cost::run(arguments),
         Verb::Coverage(arguments) => coverage::run(arguments),
         Verb::Mask(arguments) => mask::run(arguments),
+        Verb::Pack(arguments) => pack::run(arguments),
         Verb::Scan(arguments) => scan::run(arguments),
     }
 }
@@ -145,6 +149,16 @@ fn show(source: &Source, diagnostics: &Diagnostics, format: Format) {
         Format::Human => render::human(source, diagnostics, output::color()),
         Format::Json => render::json(source, diagnostics) + "\n",
     });
+}
+
+/// Writes beside and renames, so that a reader never sees half a file.
+fn write(path: &Path, bytes: &[u8]) -> Result<(), Outcome> {
+    let mut temporary = path.as_os_str().to_owned();
+    temporary.push(".tmp");
+    std::fs::write(&temporary, bytes).and_then(|()| std::fs::rename(&temporary, path)).map_err(|error| {
+        output::report(&format!("error: {}: {error}\n", path.display()));
+        Outcome::Io
+    })
 }
 
 /// `1 warning`, `2 warnings`.

@@ -3,10 +3,10 @@
 //! The automata and the scan are the engine's own, so what is found here is what the filter finds.
 
 use std::ops::Range;
-use veilwire_engine::compile::{self, CompileError, Near, Part, Pattern};
+use veilwire_engine::compile::{self, Built, CompileError, Near, Part, Pattern};
 use veilwire_engine::mask::automaton::Automaton;
-use veilwire_engine::mask::detector::DetectorSet;
-use veilwire_engine::mask::scan::Scan;
+use veilwire_engine::mask::detector::{DetectorBits, DetectorSet};
+use veilwire_engine::mask::scan::{Scan, Span};
 use veilwire_engine::policy::id::{DetectorId, TagId};
 use veilwire_engine::policy::model::{Detector, Model, Validator};
 
@@ -46,6 +46,17 @@ pub struct Hit {
     pub range: Range<usize>,
     /// Full names of every detector with a match inside.
     pub detectors: Vec<String>,
+}
+
+/// What one detector finds.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Finding {
+    /// First byte.
+    pub start: usize,
+    /// One past the last byte.
+    pub end: usize,
+    /// Place of the detector in the list that the probe was built from.
+    pub detector: usize,
 }
 
 /// Why detectors cannot be built.
@@ -98,6 +109,10 @@ pub struct SyntaxTrouble {
 /// # Errors
 /// See [`Trouble`].
 pub fn build(wanted: &[Wanted<'_>], window: u32) -> Result<Vec<Automaton>, Trouble> {
+    compiled(wanted, window).map(|built| built.automata)
+}
+
+fn compiled(wanted: &[Wanted<'_>], window: u32) -> Result<Built, Trouble> {
     let patterns: Vec<Pattern> = wanted
         .iter()
         .zip(0..)
@@ -109,9 +124,33 @@ pub fn build(wanted: &[Wanted<'_>], window: u32) -> Result<Vec<Automaton>, Troub
             near: wanted.rule.near.clone(),
         })
         .collect();
-    compile::build(&patterns, window)
-        .map(|built| built.automata)
-        .map_err(|error| Trouble::from_engine(&error))
+    compile::build(&patterns, window).map_err(|error| Trouble::from_engine(&error))
+}
+
+/// How large built detectors are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Size {
+    /// States of the automata.
+    pub states: usize,
+    /// Bytes of the tables as an artifact carries them.
+    pub bytes: usize,
+    /// Most bytes of text that one of them can leave undecided.
+    pub indecision: u32,
+}
+
+/// Measures detectors, built together.
+///
+/// # Errors
+/// See [`Trouble`].
+pub fn size(wanted: &[Wanted<'_>], window: u32) -> Result<Size, Trouble> {
+    let built = compiled(wanted, window)?;
+    let mut bytes = Vec::new();
+    built.automata.iter().for_each(|automaton| automaton.encode(&mut bytes));
+    Ok(Size {
+        states: built.automata.iter().map(Automaton::states).sum(),
+        bytes: bytes.len(),
+        indecision: built.costs.iter().map(|cost| cost.indecision).max().unwrap_or(0),
+    })
 }
 
 impl Probe {
@@ -149,16 +188,62 @@ impl Probe {
     /// # Errors
     /// [`ScanOverflow`] if the scan gave up: what was found until then would not be all.
     pub fn find(&self, text: &[u8]) -> Result<Vec<Hit>, ScanOverflow> {
-        let active = self.set.all();
-        let mut scan = Scan::new();
         let mut hits = Vec::new();
-        for piece in text.chunks(PIECE) {
-            scan.feed(&self.set, &active, piece);
-            self.collect(&mut scan, &mut hits);
+        self.spans(text, &self.set.all(), |span| {
+            let names = span.detectors.iter().filter_map(|id| self.names.get(id.index()).cloned());
+            hits.push(Hit { range: place(span.start)..place(span.end), detectors: names.collect() });
+        })?;
+        Ok(hits)
+    }
+
+    /// What each detector finds by itself, by place. Where several meet in one covered stretch, each of them reports what
+    /// it would have found alone.
+    ///
+    /// # Errors
+    /// [`ScanOverflow`], as for [`Probe::find`].
+    pub fn each(&self, text: &[u8]) -> Result<Vec<Finding>, ScanOverflow> {
+        let mut found = Vec::new();
+        let mut mixed = DetectorBits::new();
+        self.spans(text, &self.set.all(), |span| {
+            let mut members = span.detectors.iter();
+            match (members.next(), members.next()) {
+                (Some(only), None) => found.push(Finding::new(&span, only)),
+                _ => mixed = mixed.union(&span.detectors),
+            }
+        })?;
+        for detector in mixed.iter() {
+            found.retain(|finding| finding.detector != detector.index());
+            let alone = DetectorBits::from_iter([detector]);
+            self.spans(text, &alone, |span| found.push(Finding::new(&span, detector)))?;
         }
-        scan.finish(&self.set, &active);
-        self.collect(&mut scan, &mut hits);
-        if scan.overflowed() { Err(ScanOverflow) } else { Ok(hits) }
+        found.sort_unstable();
+        Ok(found)
+    }
+
+    /// The same patterns, without what else decides.
+    #[must_use]
+    pub fn unchecked(&self) -> Probe {
+        Probe { set: self.set.clone().unchecked(), names: self.names.clone() }
+    }
+
+    fn spans(
+        &self,
+        text: &[u8],
+        active: &DetectorBits,
+        mut take: impl FnMut(Span),
+    ) -> Result<(), ScanOverflow> {
+        let mut scan = Scan::new();
+        for piece in text.chunks(PIECE) {
+            scan.feed(&self.set, active, piece);
+            while let Some(span) = scan.pop_span() {
+                take(span);
+            }
+        }
+        scan.finish(&self.set, active);
+        while let Some(span) = scan.pop_span() {
+            take(span);
+        }
+        if scan.overflowed() { Err(ScanOverflow) } else { Ok(()) }
     }
 
     /// Whether anything in `text` is found; a scan that gives up counts as found.
@@ -177,14 +262,22 @@ impl Probe {
         };
         (b'a'..=b'z').filter(waits).count() > 13
     }
+}
 
-    fn collect(&self, scan: &mut Scan, hits: &mut Vec<Hit>) {
-        while let Some(span) = scan.pop_span() {
-            let place = |position: u64| usize::try_from(position).unwrap_or(usize::MAX);
-            let names = span.detectors.iter().filter_map(|id| self.names.get(id.index()).cloned());
-            hits.push(Hit { range: place(span.start)..place(span.end), detectors: names.collect() });
-        }
+impl Finding {
+    fn new(span: &Span, detector: DetectorId) -> Finding {
+        Finding { start: place(span.start), end: place(span.end), detector: detector.index() }
     }
+
+    /// Bytes of the text.
+    #[must_use]
+    pub fn range(&self) -> Range<usize> {
+        self.start..self.end
+    }
+}
+
+fn place(position: u64) -> usize {
+    usize::try_from(position).unwrap_or(usize::MAX)
 }
 
 /// Bytes fed at a time: final spans are taken out in between, so memory does not grow with the text.

@@ -20,6 +20,7 @@
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
 
+pub mod catalog;
 pub mod cli;
 pub mod command;
 pub mod coverage;
@@ -29,6 +30,7 @@ pub mod emit;
 pub mod files;
 pub mod library;
 pub mod lint;
+pub mod lock;
 pub mod lower;
 pub mod output;
 pub mod pack;
@@ -89,6 +91,7 @@ fn attempt(
         Ok(resolved) => resolved,
         Err(broken) => return contradiction(out, &broken),
     };
+    lock::check(&source.name, &resolved, files, out);
     lint::run(&resolved, out);
     if out.has_errors() {
         return None;

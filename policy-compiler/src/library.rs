@@ -13,8 +13,12 @@ macro_rules! files {
 }
 
 const FILES: &[(&str, &str)] = files![
+    "assigned-secrets",
+    "bearer-tokens",
     "card",
+    "chat-tokens",
     "cloud-keys",
+    "code-hosts",
     "crypto",
     "email",
     "eu-ids",
@@ -22,9 +26,14 @@ const FILES: &[(&str, &str)] = files![
     "intl-ids",
     "model-keys",
     "network",
+    "payment-keys",
     "person",
     "phone",
-    "us-ids"
+    "private-keys",
+    "registry-tokens",
+    "service-keys",
+    "url-credentials",
+    "us-ids",
 ];
 
 /// A detector of the library.

@@ -7,6 +7,7 @@
 //! Guarantees: every wait is bounded and its error says what the other side said last; no port, file name or
 //! clock is shared between tests. Deliberately absent: any knowledge of how the engine works inside.
 
+pub mod accuracy;
 pub mod client;
 pub mod corpus;
 pub mod deadline;

@@ -8,6 +8,7 @@ cargo xtask <command>
   setup                install what the others need (they also do it themselves)
   wasm [--force]       build the filter module, check size, features and freshness
   bench                compare no filter, a copying filter and Veilwire through Envoy
+  accuracy             what the detectors find and miss in labelled texts, beside Presidio
   ci                   what CI runs: everything below `test`, plus lints, rules, fuzz smoke
   tidy                 checks of files: lengths, named paths, forbidden words, data that parses
   fuzz [TARGET...]     run fuzz targets for a while
@@ -22,6 +23,7 @@ pub(crate) fn of(command: &str) -> Option<&'static str> {
         "setup" => SETUP,
         "wasm" => WASM,
         "bench" => BENCH,
+        "accuracy" => ACCURACY,
         "ci" => CI,
         "tidy" => TIDY,
         "fuzz" => FUZZ,
@@ -79,6 +81,18 @@ measured (default 15). With --streams: the memory of N streams that are open at 
 benchmarks of the engine. With --instructions: no time at all, but the instructions of the masker, counted in valgrind;
 fails where they are more than a tenth above what tests/bench/instructions.json says for this kind of processor, or not
 linear. --bless records them.
+";
+
+const ACCURACY: &str = "\
+cargo xtask accuracy [--json FILE] [--no-presidio] [--bless]
+cargo xtask accuracy --errors sentences|values|phones|secrets
+cargo xtask accuracy --noise
+
+Runs the detectors of all packs over the labelled texts of tests/corpus/detect and prints, per family, recall, precision, misses
+and false hits, beside those of Presidio's pattern recognizers (installed from PyPI into the cache of `setup`, unless
+$VEILWIRE_PRESIDIO_PYTHON names a Python that has it). Fails where a family is worse than tests/accuracy.json says; so does
+a test. --json writes the figures as well; --bless records them, there and in docs/reference/accuracy.md. --errors lists what a
+group's figures consist of. --noise: what is found in the recorded traffic, and whether it is explained.
 ";
 
 const CI: &str = "\

@@ -9,6 +9,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context as _, Result, bail};
 
+mod accuracy;
 mod bench;
 mod ci;
 mod console;
@@ -58,6 +59,7 @@ fn dispatch(args: &[String]) -> Result<ExitCode> {
         "demo" => demo::run(rest),
         "test" => test::run(rest),
         "bench" => bench::run(rest),
+        "accuracy" => accuracy::run(rest),
         "ci" => ci::run(rest),
         "tidy" => done(tidy::run(rest)),
         "fuzz" => done(fuzz::run(rest)),

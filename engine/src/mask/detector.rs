@@ -159,6 +159,15 @@ impl DetectorSet {
         DetectorSet { filter: Filter::open(), ..self }
     }
 
+    /// The same patterns without validators: what is nearly found. For tools that explain; never for masking.
+    #[cfg(feature = "compile")]
+    #[must_use]
+    pub fn unchecked(mut self) -> DetectorSet {
+        self.validators.fill(None);
+        self.validated = DetectorBits::default();
+        self
+    }
+
     /// How many detectors there are.
     #[must_use]
     pub fn len(&self) -> usize {

@@ -1,6 +1,6 @@
 //! `veilwire compile`: writes the artifact and the Envoy configuration.
 
-use super::{compile, folder_of, show, warnings};
+use super::{compile, folder_of, show, warnings, write};
 use crate::cli::{Format, Outcome, PolicyArguments};
 use crate::emit::envoy::Deployment;
 use crate::output;
@@ -92,15 +92,6 @@ fn deployment(arguments: &Arguments) -> Result<Deployment, Outcome> {
         }
     };
     Ok(Deployment { files, wasm: wasm.display().to_string() })
-}
-
-/// Writes beside and renames, so that a reader never sees half a file.
-fn write(path: &Path, bytes: &[u8]) -> Result<(), Outcome> {
-    let mut temporary = path.as_os_str().to_owned();
-    temporary.push(".tmp");
-    std::fs::write(&temporary, bytes)
-        .and_then(|()| std::fs::rename(&temporary, path))
-        .map_err(|error| failed(path, &error))
 }
 
 fn failed(path: &Path, error: &std::io::Error) -> Outcome {

@@ -1,41 +1,80 @@
-//! `veilwire scan`: what detectors find in a text.
+//! `veilwire scan`: what detectors find in texts, why, and what they nearly find.
 //!
 //! SECURITY: values are not printed unless `--show` asks for it; a terminal's scroll-back and a CI log are places where they would leak.
+//! The rest of a line in which something was found is printed for people, with every value and near miss in it reduced to its form.
+
+mod human;
+mod json;
+mod records;
+mod text;
 
 use super::{compile, folder_of};
+use crate::catalog::{Catalog, CatalogError};
 use crate::cli::{Deny, Format, Outcome, PolicyArguments};
-use crate::detect::{Hit, Probe, Rule, Wanted};
+use crate::detect::Finding;
 use crate::emit::envoy::Deployment;
 use crate::output;
-use crate::pack::{self, Pack};
-use std::collections::BTreeMap;
+use crate::pack;
+use clap::ValueEnum;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
-use veilwire_engine::policy::model::Limits;
+use std::time::Instant;
+use text::Lines;
 
 /// Arguments of `scan`.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Arguments {
-    /// The text, or `-` for stdin
-    file: PathBuf,
+    /// The texts; `-` or none for stdin
+    #[arg(value_name = "FILE")]
+    files: Vec<PathBuf>,
+    #[command(flatten)]
+    choice: Choice,
+    /// Print the values that were found
+    #[arg(long)]
+    show: bool,
+    /// Print near misses too: what fits a pattern, and what else its detector asks for
+    #[arg(long)]
+    why: bool,
+    /// How findings are printed: for people, or one JSON object per finding and line
+    #[arg(long, value_enum, default_value_t)]
+    format: Format,
+    /// What the files are: one text each, or a JSON object per line of which --field is the text
+    #[arg(long, value_enum, default_value_t)]
+    input: Input,
+    /// The text of a record [default: text]
+    #[arg(long, value_name = "KEY")]
+    field: Option<String>,
+}
+
+/// Which detectors.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Choice {
     /// Use the detectors of this policy's masks
     #[arg(long, value_name = "FILE", conflicts_with = "pack")]
     policy: Option<PathBuf>,
     /// Use the detectors of this pack, such as secrets@1; may be repeated [default: all packs]
     #[arg(long, value_name = "NAME")]
     pack: Vec<String>,
-    /// Print the values that were found
-    #[arg(long)]
-    show: bool,
-    /// How findings are printed
-    #[arg(long, value_enum, default_value_t)]
-    format: Format,
 }
 
-/// Detectors with what their findings mean.
-struct Detectors {
-    probe: Probe,
-    tags: BTreeMap<String, String>,
+/// What a file is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+enum Input {
+    /// One text
+    #[default]
+    Text,
+    /// A JSON object per line
+    Jsonl,
+}
+
+/// What was looked at and found in all files.
+#[derive(Debug, Default)]
+struct Totals {
+    files: usize,
+    files_with_findings: usize,
+    findings: usize,
+    bytes: usize,
+    seconds: f64,
 }
 
 /// Runs `scan`.
@@ -46,61 +85,127 @@ pub fn run(arguments: &Arguments) -> Outcome {
 }
 
 fn attempt(arguments: &Arguments) -> Result<Outcome, Outcome> {
-    let detectors = match &arguments.policy {
-        Some(policy) => of_policy(policy)?,
-        None => of_packs(&arguments.pack)?,
-    };
-    let text = read(&arguments.file)?;
-    let hits = detectors.probe.find(&text).map_err(|error| {
-        output::report(&format!("error: {error}\n"));
-        Outcome::Bug
-    })?;
-    let lines = Lines::new(&text);
-    output::print(&match arguments.format {
-        Format::Human => human(arguments, &detectors, &lines, &hits),
-        Format::Json => json(arguments, &detectors, &lines, &hits),
-    });
-    Ok(if hits.is_empty() { Outcome::Clean } else { Outcome::Findings })
-}
-
-fn of_policy(policy: &Path) -> Result<Detectors, Outcome> {
-    let folder = folder_of(policy)?.display().to_string();
-    let deployment = Deployment { wasm: format!("{folder}/veilwire_filter.wasm"), files: folder };
-    let arguments = PolicyArguments { policy: policy.to_owned(), format: Format::Human, deny: None::<Deny> };
-    let (_, compiled) = compile(&arguments, &deployment)?;
-    let probe = Probe::from_model(&compiled.model).map_err(|error| broken(&error))?;
-    let tag = |index: usize| compiled.model.tags.get(index).map(|tag| tag.name.clone()).unwrap_or_default();
-    let tags =
-        compiled.model.detectors.iter().map(|found| (found.name.clone(), tag(found.tag.index()))).collect();
-    Ok(Detectors { probe, tags })
-}
-
-fn of_packs(chosen: &[String]) -> Result<Detectors, Outcome> {
-    let all: Vec<&str> = match chosen {
-        [] => pack::references().collect(),
-        chosen => chosen.iter().map(String::as_str).collect(),
-    };
-    // By name in the library: a detector that two packs carry is one detector, named by the first.
-    let mut found: BTreeMap<String, (usize, String, String, Rule)> = BTreeMap::new();
-    for reference in all {
-        let Some(pack) = Pack::load(reference) else {
-            let known = crate::diagnostic::listing(pack::references());
-            output::report(&format!("error: pack `{reference}` does not exist; packs: {known}\n"));
-            return Err(Outcome::Usage);
-        };
-        let pack = pack.map_err(|error| broken(&error))?;
-        for detector in &pack.detectors {
-            let body = &detector.body;
-            let (Some(tag), Some(rule)) = (&body.tag, body.rule()) else { continue };
-            let name = detector.name.value.clone();
-            if found.get(&name).is_none_or(|(rank, ..)| pack.rank < *rank) {
-                found.insert(name, (pack.rank, pack.full_name(&detector.name), tag.value.clone(), rule));
+    if arguments.field.is_some() && arguments.input == Input::Text {
+        output::report("error: --field needs --input jsonl\n");
+        return Err(Outcome::Usage);
+    }
+    let catalog = arguments.choice.catalog()?;
+    let stdin = [PathBuf::from("-")];
+    let files = if arguments.files.is_empty() { &stdin[..] } else { &arguments.files };
+    let mut totals = Totals::default();
+    for file in files {
+        let content = read(file)?;
+        let before = totals.findings;
+        match arguments.input {
+            Input::Text => scan_text(arguments, &catalog, file, &content, &mut totals)?,
+            Input::Jsonl => {
+                let several = files.len() > 1;
+                records::scan(arguments, &catalog, (file, several), &content, &mut totals)?;
             }
         }
+        totals.files += 1;
+        totals.files_with_findings += usize::from(totals.findings > before);
     }
-    let wanted: Vec<Wanted<'_>> = found.values().map(|(_, name, _, rule)| Wanted { name, rule }).collect();
-    let probe = Probe::new(&wanted, Limits::default().window).map_err(|error| broken(&error))?;
-    Ok(Detectors { probe, tags: found.into_values().map(|(_, name, tag, _)| (name, tag)).collect() })
+    if arguments.format == Format::Human && arguments.input == Input::Text {
+        output::report(&totals.sentence(catalog.entries().len()));
+    }
+    Ok(if totals.findings == 0 { Outcome::Clean } else { Outcome::Findings })
+}
+
+fn scan_text(
+    arguments: &Arguments,
+    catalog: &Catalog,
+    file: &Path,
+    content: &[u8],
+    totals: &mut Totals,
+) -> Result<(), Outcome> {
+    let found = totals.timed(content, || catalog.find(content))?;
+    let missed = if arguments.why {
+        catalog.near_misses(content).map_err(|error| broken(&error))?
+    } else {
+        Vec::new()
+    };
+    totals.findings += found.len();
+    let lines = Lines::new(content);
+    let view = View { arguments, catalog, file, lines, found: &found, missed: &missed };
+    output::print(&match arguments.format {
+        Format::Human => human::render(&view, output::color()),
+        Format::Json => json::render(&view),
+    });
+    Ok(())
+}
+
+/// One text and what is to be told of it.
+struct View<'v> {
+    arguments: &'v Arguments,
+    catalog: &'v Catalog,
+    file: &'v Path,
+    lines: Lines<'v>,
+    found: &'v [Finding],
+    missed: &'v [Finding],
+}
+
+impl Choice {
+    /// The detectors; a failure is reported.
+    pub(super) fn catalog(&self) -> Result<Catalog, Outcome> {
+        if let Some(policy) = &self.policy {
+            let folder = folder_of(policy)?.display().to_string();
+            let deployment = Deployment { wasm: format!("{folder}/veilwire_filter.wasm"), files: folder };
+            let arguments =
+                PolicyArguments { policy: policy.clone(), format: Format::Human, deny: None::<Deny> };
+            let (_, compiled) = compile(&arguments, &deployment)?;
+            return Catalog::of_model(&compiled.model).map_err(|error| broken(&error));
+        }
+        let catalog = if self.pack.is_empty() {
+            Catalog::of_packs(pack::references())
+        } else {
+            Catalog::of_packs(self.pack.iter().map(String::as_str))
+        };
+        catalog.map_err(|error| match error {
+            CatalogError::NoPack(_) => {
+                let known = crate::diagnostic::listing(pack::references());
+                output::report(&format!("error: {error}; packs: {known}\n"));
+                Outcome::Usage
+            }
+            error => broken(&error),
+        })
+    }
+}
+
+impl Totals {
+    /// Counts the text and the time that looking at it takes.
+    #[expect(clippy::disallowed_methods, reason = "how fast a scan is can only be told with a clock")]
+    fn timed<T, E: std::error::Error>(
+        &mut self,
+        text: &[u8],
+        scan: impl FnOnce() -> Result<T, E>,
+    ) -> Result<T, Outcome> {
+        let start = Instant::now();
+        let found = scan().map_err(|error| broken(&error))?;
+        self.seconds += start.elapsed().as_secs_f64();
+        self.bytes += text.len();
+        Ok(found)
+    }
+
+    /// Totals and speed.
+    #[expect(clippy::cast_precision_loss, reason = "a speed in three digits")]
+    fn sentence(&self, detectors: usize) -> String {
+        let megabytes = self.bytes as f64 / 1e6;
+        let speed = if self.seconds > 0.0 { megabytes / self.seconds } else { 0.0 };
+        format!(
+            "{} in {} of {}; {megabytes:.3} MB in {:.1} ms ({speed:.0} MB/s), {}\n",
+            counted(self.findings, "finding"),
+            self.files_with_findings,
+            counted(self.files, "file"),
+            self.seconds * 1e3,
+            counted(detectors, "detector"),
+        )
+    }
+}
+
+/// `1 finding`, `2 findings`.
+fn counted(count: usize, what: &str) -> String {
+    if count == 1 { format!("1 {what}") } else { format!("{count} {what}s") }
 }
 
 fn broken(error: &dyn std::error::Error) -> Outcome {
@@ -119,111 +224,4 @@ fn read(file: &Path) -> Result<Vec<u8>, Outcome> {
         output::report(&format!("error: {}: {error}\n", file.display()));
         Outcome::Io
     })
-}
-
-fn human(arguments: &Arguments, detectors: &Detectors, lines: &Lines<'_>, hits: &[Hit]) -> String {
-    let mut text = String::new();
-    for hit in hits {
-        let (line, column) = lines.position(hit.range.start);
-        let value = lines.text.get(hit.range.clone()).unwrap_or_default();
-        let shown = if arguments.show {
-            String::from_utf8_lossy(value).escape_debug().to_string()
-        } else {
-            preview(value)
-        };
-        let names = hit.detectors.join(", ");
-        let tags = detectors.tags_of(hit).join(", ");
-        text.push_str(&format!("{}:{line}:{column}: {names} ({tags}): {shown}\n", arguments.file.display()));
-    }
-    let counted = if hits.len() == 1 { "1 finding".to_owned() } else { format!("{} findings", hits.len()) };
-    text.push_str(&format!("{}: {counted}\n", arguments.file.display()));
-    text
-}
-
-fn json(arguments: &Arguments, detectors: &Detectors, lines: &Lines<'_>, hits: &[Hit]) -> String {
-    let findings: Vec<serde_json::Value> = hits
-        .iter()
-        .map(|hit| {
-            let (line, column) = lines.position(hit.range.start);
-            let mut finding = serde_json::json!({
-                "detectors": hit.detectors,
-                "tags": detectors.tags_of(hit),
-                "start": hit.range.start,
-                "end": hit.range.end,
-                "line": line,
-                "column": column,
-            });
-            if arguments.show
-                && let Some(finding) = finding.as_object_mut()
-            {
-                let value = lines.text.get(hit.range.clone()).unwrap_or_default();
-                finding.insert("value".to_owned(), String::from_utf8_lossy(value).into());
-            }
-            finding
-        })
-        .collect();
-    let document = serde_json::json!({"file": arguments.file.display().to_string(), "findings": findings});
-    format!("{document:#}\n")
-}
-
-/// The form of a value without the value: letters as `a`, digits as `0`, at most 24 characters.
-fn preview(value: &[u8]) -> String {
-    let form = |byte: &u8| match byte {
-        b'0'..=b'9' => '0',
-        b'a'..=b'z' | b'A'..=b'Z' => 'a',
-        b' '..=b'~' => char::from(*byte),
-        _ => '?',
-    };
-    let mut text: String = value.iter().take(24).map(form).collect();
-    if value.len() > 24 {
-        text.push('…');
-    }
-    format!("{text} ({} bytes)", value.len())
-}
-
-impl Detectors {
-    fn tags_of(&self, hit: &Hit) -> Vec<String> {
-        let mut tags: Vec<String> =
-            hit.detectors.iter().filter_map(|name| self.tags.get(name).cloned()).collect();
-        tags.sort();
-        tags.dedup();
-        tags
-    }
-}
-
-/// Lines and columns, both from 1; columns count bytes.
-struct Lines<'t> {
-    text: &'t [u8],
-    starts: Vec<usize>,
-}
-
-impl<'t> Lines<'t> {
-    fn new(text: &'t [u8]) -> Self {
-        let ends = text.iter().enumerate().filter(|(_, byte)| **byte == b'\n').map(|(at, _)| at + 1);
-        Lines { text, starts: std::iter::once(0).chain(ends).collect() }
-    }
-
-    fn position(&self, at: usize) -> (usize, usize) {
-        let line = self.starts.partition_point(|start| *start <= at);
-        let start = line.checked_sub(1).and_then(|line| self.starts.get(line)).copied().unwrap_or(0);
-        (line, at - start + 1)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_preview_has_the_form_and_not_the_value() {
-        assert_eq!(preview(b"519-12-1204"), "000-00-0000 (11 bytes)");
-        assert_eq!(preview(b"Ada.L@example.com"), "aaa.a@aaaaaaa.aaa (17 bytes)");
-        assert_eq!(preview(&[b'x'; 30]), format!("{}… (30 bytes)", "a".repeat(24)));
-    }
-
-    #[test]
-    fn positions_are_lines_and_byte_columns() {
-        let lines = Lines::new(b"ab\ncd\n");
-        assert_eq!([0, 1, 3, 4].map(|at| lines.position(at)), [(1, 1), (1, 2), (2, 1), (2, 2)]);
-    }
 }

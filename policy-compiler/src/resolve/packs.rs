@@ -6,7 +6,7 @@ use crate::source::Policy;
 use crate::source::reader::not_yet;
 
 /// The imported packs, ordered by reference, and whether these are all the policy means.
-pub(super) fn resolve(policy: &Policy, out: &mut Diagnostics) -> Result<(Vec<Pack>, bool), BrokenPack> {
+pub(crate) fn resolve(policy: &Policy, out: &mut Diagnostics) -> Result<(Vec<Pack>, bool), BrokenPack> {
     let mut packs = Vec::new();
     let mut complete = !policy.packs_unreadable;
     for import in &policy.packs {

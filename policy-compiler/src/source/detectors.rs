@@ -84,13 +84,7 @@ pub fn read(node: &Node, name: &Text, out: &mut Diagnostics) -> Detector {
     detector.family = fields.take("family").and_then(|node| text(node, out));
     detector.source = fields.take("source").and_then(|node| text(node, out));
     if let Some(node) = fields.take("class") {
-        let classes = [
-            ("prefixed", Class::Prefixed),
-            ("validated", Class::Validated),
-            ("context", Class::Context),
-            ("shape", Class::Shape),
-        ];
-        detector.class = choice(node, "class", &classes, &[], out);
+        detector.class = choice(node, "class", CLASSES, &[], out);
     }
     if let Some(node) = fields.take("prefix") {
         detector.prefix = text(node, out);
@@ -124,6 +118,14 @@ fn near(node: &Node, out: &mut Diagnostics) -> Option<Near> {
     fields.close(out);
     Some(Near { words: words?, within: u8::try_from(within?.value).ok()? })
 }
+
+/// Classes as they are written.
+pub const CLASSES: &[(&str, Class)] = &[
+    ("prefixed", Class::Prefixed),
+    ("validated", Class::Validated),
+    ("context", Class::Context),
+    ("shape", Class::Shape),
+];
 
 /// Validators that are written as a word.
 pub const VALIDATORS: &[(&str, Validator)] = &[

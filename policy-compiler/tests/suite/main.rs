@@ -15,4 +15,6 @@ mod mask;
 #[cfg(test)]
 mod named;
 #[cfg(test)]
+mod scan;
+#[cfg(test)]
 mod support;

@@ -92,6 +92,7 @@ codes! {
     E0309 "unknown content",
     E0311 "group is not declared",
     E0312 "content needs a pack",
+    E0313 "key is not declared",
     E0401 "file cannot be read",
     E0402 "key set without a usable key",
     E0403 "signature algorithm refused",

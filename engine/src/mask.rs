@@ -34,6 +34,7 @@ mod framer;
 mod frames;
 mod head;
 mod instances;
+mod keyed;
 mod keys;
 mod lead;
 mod lines;

@@ -7,13 +7,15 @@ pub mod artifact;
 pub mod id;
 pub mod model;
 pub mod path;
+pub mod secret;
 
 use crate::identity::{Authenticator, AuthenticatorError};
 use crate::mask::detector::{DetectorSet, InvalidDetectors};
 use crate::mask::{InvalidPlan, MaskPlan, Place};
 use artifact::DecodeError;
 use id::{MaskId, RouteId, RuleId};
-use model::{Audit, HeadMask, Limits, Model, Pseudonym, Replacement, Route, Rule, TlsRequirement};
+use model::{Audit, HeadMask, Key, Limits, Model, Pseudonym, Replacement, Route, Rule, TlsRequirement};
+use secret::Secret;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -47,6 +49,9 @@ pub enum InvalidPolicy {
     /// A placeholder would have to be escaped in JSON.
     #[error("tag {0} has an unsafe replacement")]
     Placeholder(u16),
+    /// A key is not there, damaged or too short.
+    #[error("key {0} is not there, is not base64, or is shorter than 32 bytes")]
+    Key(u16),
     /// A limit is zero or beyond what the filter can hold.
     #[error("limit `{0}` is out of range")]
     Limit(&'static str),
@@ -73,6 +78,30 @@ impl Policy {
     /// The first thing that is wrong. Nothing of a wrong artifact is ever used.
     pub fn load(artifact: &[u8]) -> Result<Policy, InvalidPolicy> {
         let (model, digest) = artifact::decode(artifact)?;
+        Policy::check(model, digest)
+    }
+
+    /// The same, with the keys of its replacements: `read` gives each as it is handed over. Without its key a replacement
+    /// is its placeholder, which hides more.
+    ///
+    /// # Errors
+    /// As [`Policy::load`]; [`InvalidPolicy::Key`] if one is not there, damaged or too short.
+    pub fn load_with_keys(
+        artifact: &[u8],
+        read: &dyn Fn(&Key) -> Option<Vec<u8>>,
+    ) -> Result<Policy, InvalidPolicy> {
+        let (mut model, digest) = artifact::decode(artifact)?;
+        let mut secrets = Vec::with_capacity(model.keys.len());
+        for (key, place) in model.keys.iter().zip(0..) {
+            let secret = read(key).and_then(|text| Secret::read(&text));
+            secrets.push(secret.ok_or(InvalidPolicy::Key(place))?);
+        }
+        for tag in &mut model.tags {
+            if let Replacement::Tokenize(keyed) | Replacement::Shape(keyed) = &mut tag.replacement {
+                let secret = secrets.get(keyed.key.index()).ok_or(InvalidPolicy::Dangling("tag.key"))?;
+                keyed.secret = secret.clone();
+            }
+        }
         Policy::check(model, digest)
     }
 
@@ -232,6 +261,7 @@ fn check_sizes(model: &Model) -> Result<(), InvalidPolicy> {
         ("routes", model.routes.len(), Policy::MAX_ROUTES),
         ("masks", model.masks.len(), 1_024),
         ("tags", model.tags.len(), 1_024),
+        ("keys", model.keys.len(), 64),
         ("groups", model.groups.len(), 4_096),
         ("providers", model.providers.len(), 64),
         ("contents", model.contents.len(), 256),
@@ -252,6 +282,10 @@ fn is_writable(replacement: &Replacement) -> bool {
                 && name.starts_with(|first: char| first.is_ascii_uppercase())
                 && name.bytes().all(rest)
         }
+        Replacement::Tokenize(keyed) | Replacement::Shape(keyed) => {
+            let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.:".contains(&byte);
+            keyed.prefix.len() <= 64 && keyed.prefix.bytes().all(plain)
+        }
         Replacement::Placeholder(_) | Replacement::Partial(_) | Replacement::Drop => true,
     };
     let safe = |text: &str| text.bytes().all(|b| matches!(b, b' '..=b'~') && !matches!(b, b'"' | b'\\'));
@@ -262,6 +296,11 @@ fn check_references(model: &Model) -> Result<(), InvalidPolicy> {
     let known = |name: &'static str, index: usize, len: usize| {
         if index < len { Ok(()) } else { Err(InvalidPolicy::Dangling(name)) }
     };
+    for tag in &model.tags {
+        if let Replacement::Tokenize(keyed) | Replacement::Shape(keyed) = &tag.replacement {
+            known("tag.key", keyed.key.index(), model.keys.len())?;
+        }
+    }
     for detector in &model.detectors {
         known("detector.tag", detector.tag.index(), model.tags.len())?;
     }

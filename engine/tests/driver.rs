@@ -5,6 +5,8 @@
 mod ends;
 #[path = "driver/heads.rs"]
 mod heads;
+#[path = "driver/pseudonyms.rs"]
+mod pseudonyms;
 mod support;
 
 use support::{Call, EMAIL, FakeHost, NOW, policy, token};

@@ -6,8 +6,11 @@ mod support;
 use support::{Call, EMAIL, FakeHost, model, policy, token};
 use veilwire_engine::decision::Direction::{Request, Response};
 use veilwire_engine::driver::{Action, Driver};
-use veilwire_engine::policy::id::TagId;
-use veilwire_engine::policy::model::{Attribute, Field, Model, Replacement};
+use veilwire_engine::policy::id::{DetectorId, KeyId, TagId};
+use veilwire_engine::policy::model::{
+    Attribute, Canonical, Field, Key, Keyed, Model, Pseudonym, Replacement,
+};
+use veilwire_engine::policy::secret::Secret;
 use veilwire_engine::policy::{InvalidPolicy, Policy, artifact};
 
 fn agent() -> FakeHost {
@@ -229,7 +232,7 @@ type BreakModel = fn(&mut Model);
 
 #[test]
 fn models() {
-    let rows: [(&str, BreakModel); 13] = [
+    let rows: [(&str, BreakModel); 17] = [
         ("dangling tag", |m| m.detectors[0].tag.0 = 9),
         ("dangling provider", |m| m.groups[0].from[0].0.0 = 9),
         ("dangling content", |m| m.routes[0].content.as_mut().unwrap().0 = 9),
@@ -244,6 +247,16 @@ fn models() {
         ("dangling route", |m| m.rules[0].routes[0].0 = 9),
         ("dangling mask", |m| m.rules[0].masks[0].0 = 9),
         ("unsafe placeholder", |m| m.tags[0].replacement = Replacement::Placeholder("\"".into())),
+        ("unknown key", |m| m.tags[0].replacement = Replacement::Shape(keyed())),
+        ("unsafe prefix", |m| {
+            m.keys = vec![key()];
+            m.tags[0].replacement = Replacement::Tokenize(Keyed { prefix: "\"".into(), ..keyed() });
+        }),
+        ("unsafe name of pseudonyms", |m| {
+            let name = "a<b".into();
+            m.tags[0].replacement = Replacement::Pseudonym(Pseudonym { name, otherwise: "[E]".into() });
+        }),
+        ("dangling detector of tokens", |m| m.masks[0].tokens = vec![DetectorId(9)]),
         ("no budget", |m| m.limits.state = 0),
         ("no depth", |m| m.limits.json_depth = 0),
         ("bad key set", |m| m.providers[0].jwks = "{\"keys\": []}".into()),
@@ -254,6 +267,53 @@ fn models() {
         break_it(&mut model);
         assert!(Policy::from_model(&model).is_err(), "{name} was loaded");
     }
+}
+
+fn key() -> Key {
+    Key { name: "k".into(), id: "k1".into(), environment: "REPLACEMENT_KEY".into() }
+}
+
+fn keyed() -> Keyed {
+    Keyed {
+        key: KeyId(0),
+        prefix: "k1_".into(),
+        canonical: Canonical::Exact,
+        otherwise: "[E]".into(),
+        secret: Secret::default(),
+    }
+}
+
+#[test]
+fn keys() {
+    let mut model = model();
+    model.keys = vec![key()];
+    model.tags[0].replacement = Replacement::Tokenize(keyed());
+    let artifact = artifact::encode(&model).unwrap();
+    let load = |text: Option<&str>| {
+        Policy::load_with_keys(&artifact, &|key| {
+            assert_eq!(key.environment, "REPLACEMENT_KEY");
+            text.map(|text| text.as_bytes().to_vec())
+        })
+    };
+    let good = "QUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUE=";
+    let policy = load(Some(good)).unwrap();
+    // Nothing that is written or printed has the key, or its text.
+    let printed = format!("{policy:?} {:?}", policy.model());
+    let written = artifact::encode(policy.model()).unwrap();
+    for leak in ["QUFBQUFBQUFB", &"A".repeat(16), &"65, ".repeat(16)] {
+        assert!(!printed.contains(leak), "the key is printed");
+        assert!(!written.windows(leak.len()).any(|piece| piece == leak.as_bytes()), "the key is written");
+    }
+    for bad in [
+        None,
+        Some(""),
+        Some("-"),
+        Some("QUFBQUFBQUFB"),
+        Some("no base64 but long enough to be a key, is it not?"),
+    ] {
+        assert_eq!(load(bad).err(), Some(InvalidPolicy::Key(0)));
+    }
+    assert!(Policy::load(&artifact).is_ok(), "then its placeholder stands");
 }
 
 #[test]

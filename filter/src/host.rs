@@ -278,6 +278,11 @@ pub(crate) fn plugin_configuration() -> Vec<u8> {
     hostcalls::get_buffer(BufferType::PluginConfiguration, 0, usize::MAX).ok().flatten().unwrap_or_default()
 }
 
+/// A variable of the environment that the configuration of the VM lets through.
+pub(crate) fn environment(name: &str) -> Option<Vec<u8>> {
+    std::env::var(name).ok().map(String::into_bytes)
+}
+
 /// One line in Envoy's log.
 pub(crate) fn log(level: LogLevel, line: &str) {
     // Nobody is left to tell that logging failed.

@@ -78,7 +78,7 @@ impl RootContext for Root {
         let configuration = host::plugin_configuration();
         let policy = artifact::from_configuration(&configuration)
             .map_err(Into::into)
-            .and_then(|bytes| Policy::load(&bytes));
+            .and_then(|bytes| Policy::load_with_keys(&bytes, &|key| host::environment(&key.environment)));
         match policy {
             Ok(policy) => {
                 host::log(

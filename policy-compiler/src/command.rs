@@ -15,7 +15,8 @@ use crate::emit::envoy::Deployment;
 use crate::files::DiskFiles;
 use crate::{Compiled, Source, compile_policy, output};
 use std::path::{Path, PathBuf};
-use veilwire_engine::policy::{Policy, artifact};
+use veilwire_engine::policy::model::Key;
+use veilwire_engine::policy::{InvalidPolicy, Policy, artifact};
 
 /// Longest policy file in bytes.
 const MAX_POLICY: u64 = 4 << 20;
@@ -64,10 +65,10 @@ fn unreadable(path: &Path, reason: &str) -> Outcome {
 }
 
 /// The policy as the filter loads it: from an artifact, or compiled from YAML. Whatever is wrong goes to stderr.
-fn load(path: &Path) -> Result<Policy, Outcome> {
+fn load(path: &Path, keys: &[NamedKey]) -> Result<Policy, Outcome> {
     let bytes = read_bytes(path)?;
     if artifact::is_artifact(&bytes) {
-        return Policy::load(&bytes).map_err(|error| {
+        return loaded(&bytes, keys).map_err(|error| {
             output::report(&format!("error: {}: {error}\n", path.display()));
             Outcome::Findings
         });
@@ -80,10 +81,34 @@ fn load(path: &Path) -> Result<Policy, Outcome> {
         output::report(&render::human(&source, &diagnostics, false));
         refused(&diagnostics)
     })?;
-    Policy::load(&compiled.artifact).map_err(|error| {
+    loaded(&compiled.artifact, keys).map_err(|error| {
         output::report(&format!("error: {error}\n"));
-        Outcome::Bug
+        if matches!(error, InvalidPolicy::Key(_)) { Outcome::Usage } else { Outcome::Bug }
     })
+}
+
+/// A key of replacements, as it stands in a file.
+struct NamedKey {
+    name: String,
+    text: Vec<u8>,
+}
+
+/// With all keys of the policy, or with none: then placeholders stand for what they would make.
+fn loaded(artifact: &[u8], keys: &[NamedKey]) -> Result<Policy, InvalidPolicy> {
+    if keys.is_empty() {
+        return Policy::load(artifact);
+    }
+    let text = |wanted: &Key| keys.iter().find(|key| key.name == wanted.name).map(|key| key.text.clone());
+    Policy::load_with_keys(artifact, &text)
+}
+
+/// Reads `NAME=FILE`.
+fn read_key(argument: &str) -> Result<NamedKey, Outcome> {
+    let Some((name, path)) = argument.split_once('=') else {
+        output::report("error: --key: expected NAME=FILE\n");
+        return Err(Outcome::Usage);
+    };
+    Ok(NamedKey { name: name.to_owned(), text: read_bytes(Path::new(path))? })
 }
 
 /// The folder of a file, absolute, without following links.

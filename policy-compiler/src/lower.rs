@@ -8,6 +8,7 @@ use crate::pack::Pack;
 use crate::resolve::Resolved;
 use crate::resolve::detectors::{Catalogued, window};
 use crate::resolve::routes::JSON;
+use crate::source::keys::Key as SourceKey;
 use crate::source::masks::{At, Place};
 use crate::source::reader::Named;
 use crate::source::routes::Route as SourceRoute;
@@ -17,8 +18,8 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 use veilwire_engine::policy::id::{ContentId, DetectorId, GroupId, MaskId, ProviderId, RouteId, TagId};
 use veilwire_engine::policy::model::{
-    Attribute, Audit, Content, Detector, Effect, Field, Group, HeadMask, Limits, Mask, Meta, Model, Provider,
-    Route, RoutePath, Rule, Tag, Thinking, TlsRequirement, TlsVersion, UnknownContent,
+    Attribute, Audit, Content, Detector, Effect, Field, Group, HeadMask, Key, Limits, Mask, Meta, Model,
+    Provider, Route, RoutePath, Rule, Tag, Thinking, TlsRequirement, TlsVersion, UnknownContent,
 };
 
 mod tokens;
@@ -61,6 +62,7 @@ pub fn lower(resolved: &Resolved<'_>) -> Result<Model, LowerError> {
         detect::build(&wanted, window(policy)).map_err(|error| LowerError::Detectors(error.to_string()))?;
     Ok(Model {
         meta: meta(resolved)?,
+        keys: keys(resolved)?,
         tags: tables.tags(resolved)?,
         detectors,
         automata,
@@ -352,6 +354,22 @@ fn tls(resolved: &Resolved<'_>) -> Result<TlsRequirement, LowerError> {
         Profile::Intermediate => TlsVersion::V1_2,
     };
     Ok(TlsRequirement { require: true, min_version, client_certificate: tls.client.is_some() })
+}
+
+/// In the order of their names, which is how tags number them.
+fn keys(resolved: &Resolved<'_>) -> Result<Vec<Key>, LowerError> {
+    let key = |key: &Named<SourceKey>| {
+        Some(Key {
+            name: key.name.value.clone(),
+            id: key.body.id.as_ref()?.value.clone(),
+            environment: key.body.environment.as_ref()?.value.clone(),
+        })
+    };
+    let mut keys = resolved.policy.keys.iter().map(key).collect::<Option<Vec<_>>>();
+    if let Some(keys) = &mut keys {
+        keys.sort_by(|a, b| a.name.cmp(&b.name));
+    }
+    keys.ok_or(LowerError::Contradiction("keys"))
 }
 
 fn limits(resolved: &Resolved<'_>) -> Result<Limits, LowerError> {

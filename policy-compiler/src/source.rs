@@ -9,6 +9,7 @@
 pub mod detectors;
 pub mod groups;
 pub mod identity;
+pub mod keys;
 pub mod listeners;
 pub mod masks;
 mod names;
@@ -54,6 +55,8 @@ pub struct Policy {
     pub packs_unreadable: bool,
     /// `spec.tags`.
     pub tags: Vec<Named<tags::Tag>>,
+    /// `spec.keys`.
+    pub keys: Vec<Named<keys::Key>>,
     /// `spec.detectors`.
     pub detectors: Vec<Named<detectors::Detector>>,
     /// `spec.identity`.
@@ -118,7 +121,7 @@ impl Policy {
         self.packs = spec.take("packs").map(|node| packs::read(node, out)).unwrap_or_default();
         self.packs_unreadable = out.items().len() > before;
         self.tags = spec.named("tags", tags::read, out);
-        spec.not_yet("keys", out);
+        self.keys = spec.named("keys", keys::read, out);
         self.detectors = spec.named("detectors", detectors::read, out);
         self.identity = spec.require_named("identity", identity::read, out);
         self.groups = spec.require_named("groups", groups::read, out);

@@ -13,7 +13,7 @@ use veilwire_policy_compiler::{Compiled, Deployment, Source, compile_policy};
 use crate::client::{ALPN_HTTP1, ALPN_HTTP2, Http1Client, Http2Client};
 use crate::deadline::unix_seconds;
 use crate::demo::kit::{filter_module, on_free_ports};
-use crate::envoy::{AccessLog, Envoy};
+use crate::envoy::{AccessLog, Envoy, Options};
 use crate::pki::Pki;
 use crate::token::{Algorithm, Claims, TokenIssuer};
 use crate::upstream::Upstream;
@@ -129,10 +129,18 @@ impl Site {
     /// # Errors
     /// As [`Site::start`].
     pub fn with_policy(name: &str, policy: &str) -> Result<Self> {
+        Self::with_options(name, policy, &Options::default())
+    }
+
+    /// As [`Site::with_policy`], with options for Envoy.
+    ///
+    /// # Errors
+    /// As [`Site::start`].
+    pub fn with_options(name: &str, policy: &str, options: &Options) -> Result<Self> {
         let mut upstream = None;
         let kit = Kit::with_policy(name, policy, |pki| Ok(upstream.insert(Upstream::start(pki)?).port()))?;
         let upstream = upstream.ok_or_else(|| anyhow!("no upstream"))?;
-        let envoy = Envoy::start(&kit.config)?;
+        let envoy = Envoy::start_with(&kit.config, options)?;
         let access_log = AccessLog::new(kit.folder().join("access.log"));
         Ok(Self { envoy, upstream, access_log, kit })
     }

@@ -9,6 +9,7 @@
 
 use super::MaskError;
 use super::detector::DetectorBits;
+use super::keyed;
 use super::notes::Notes;
 use super::plan::{Chosen, FieldPlan, How, MAX_VALUE, MaskPlan, ends};
 use super::pseudonym::Form;
@@ -187,6 +188,8 @@ impl<'s> Sink<'s> {
         let written = match (chosen.how, value) {
             (How::Drop, _) => return,
             (How::Partial(partial), Some(value)) => ends(partial, value),
+            (How::Token(tag, keyed), Some(value)) => keyed::token_of(keyed, tag, value),
+            (How::Shape(tag, keyed), Some(value)) => keyed::shape_of(keyed, tag, value),
             (How::Pseudonym(name), Some(value)) => self.notes.token(name, value, self.plan.pseudonyms()),
             _ => None,
         };

@@ -28,6 +28,8 @@ ids! {
     RouteId
     /// A mask (`spec.masks`).
     MaskId
+    /// A key of replacements (`spec.keys`).
+    KeyId
     /// A tag of the taxonomy (`spec.tags`).
     TagId
     /// A detector: the pattern of a pack or of the policy.

@@ -3,8 +3,9 @@
 //! Names are kept for audit and diagnostics; everything that refers to something else does so by id.
 //! A `Model` may be wrong (it comes from bytes); a [`Policy`](super::Policy) is a model whose every reference was checked.
 
-use super::id::{ContentId, DetectorId, GroupId, MaskId, ProviderId, RouteId, TagId};
+use super::id::{ContentId, DetectorId, GroupId, KeyId, MaskId, ProviderId, RouteId, TagId};
 use super::path::PathPattern;
+use super::secret::Secret;
 use crate::mask::automaton::Automaton;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -15,6 +16,9 @@ use std::collections::BTreeMap;
 pub struct Model {
     /// Who and which revision this policy is.
     pub meta: Meta,
+    /// Keys of replacements: where they are.
+    #[serde(default)]
+    pub keys: Vec<Key>,
     /// Taxonomy: what a finding means and how it is replaced.
     pub tags: Vec<Tag>,
     /// Detectors, in the order of their pattern numbers.
@@ -98,6 +102,10 @@ pub enum Replacement {
     Partial(Partial),
     /// Nothing at all: the member, element, parameter, header or field goes, and in a text the value.
     Drop,
+    /// A token that is the same wherever the value is: made with a key, and for good.
+    Tokenize(Keyed),
+    /// Other letters for letters and digits for digits: made with a key, and for good.
+    Shape(Keyed),
     /// A token that stands for the value in the request, and for which the response has the value back.
     Pseudonym(Pseudonym),
 }
@@ -128,6 +136,49 @@ pub struct Pseudonym {
     pub otherwise: String,
 }
 
+/// What a key makes of a value.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Keyed {
+    /// With which key.
+    pub key: KeyId,
+    /// What a token begins with; nothing for a shape.
+    pub prefix: String,
+    /// In which form values are compared.
+    pub canonical: Canonical,
+    /// The text for values of which nothing can be made: where the key is not known, where several matches made the span,
+    /// and for those that are longer than 4 KiB, or too short or no ASCII for a shape.
+    pub otherwise: String,
+    /// The key itself, once the policy is loaded with it. Never written.
+    #[serde(skip)]
+    pub secret: Secret,
+}
+
+/// The form in which values are compared.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Canonical {
+    /// Byte for byte.
+    #[default]
+    Exact,
+    /// In ASCII lower case, without white space around: e-mail addresses, names.
+    Lowercase,
+    /// Their ASCII digits only: card and telephone numbers.
+    Digits,
+}
+
+/// A key of replacements. The policy knows where it is, and nothing of it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Key {
+    /// Name in the policy.
+    pub name: String,
+    /// What tokens call it, so that those of an older key are told apart.
+    pub id: String,
+    /// The variable in the environment of the proxy that holds it, as base64 of at least [`Secret::MIN`] bytes.
+    pub environment: String,
+}
+
 /// What stands for a JSON number.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -149,6 +200,7 @@ impl Replacement {
             Replacement::Placeholder(text) => Some(text),
             Replacement::Partial(partial) => Some(&partial.otherwise),
             Replacement::Pseudonym(pseudonym) => Some(&pseudonym.otherwise),
+            Replacement::Tokenize(keyed) | Replacement::Shape(keyed) => Some(&keyed.otherwise),
             Replacement::Drop => None,
         }
     }

@@ -2,6 +2,7 @@
 #![cfg(test)]
 
 mod drops;
+mod keyed;
 #[path = "../mask_support/mod.rs"]
 mod mask_support;
 mod partial;

@@ -73,6 +73,7 @@ pub(crate) fn model() -> Model {
     .unwrap();
     Model {
         meta: Meta { name: "test".into(), revision: 7, compiler: "test".into(), packs: vec![] },
+        keys: vec![],
         tags: vec![Tag {
             name: "pii.email".into(),
             severity: Severity::High,

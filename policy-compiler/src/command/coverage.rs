@@ -41,7 +41,7 @@ pub fn run(arguments: &Arguments) -> Outcome {
 }
 
 fn attempt(arguments: &Arguments) -> Result<String, Outcome> {
-    let policy = arguments.policy.as_deref().map(load).transpose()?;
+    let policy = arguments.policy.as_deref().map(|path| load(path, &[])).transpose()?;
     told(policy.as_ref(), arguments.format).map_err(|error| {
         output::report(&format!("error: {error}\n"));
         Outcome::Bug

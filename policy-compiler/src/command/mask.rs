@@ -11,7 +11,7 @@ mod target;
 #[cfg(test)]
 mod tests;
 
-use super::load;
+use super::{load, read_key};
 use crate::cli::Outcome;
 use crate::output;
 use body::{Answer, Body};
@@ -46,6 +46,10 @@ pub struct Arguments {
     /// Mask for a caller in these groups only [default: the masks of every rule that allows the route]
     #[arg(long = "as", value_name = "GROUP", num_args = 1..)]
     groups: Vec<String>,
+    /// A key of the policy, and the file that holds it as base64; once for each key [default: placeholders stand for
+    /// what keys would make]
+    #[arg(long = "key", value_name = "NAME=FILE")]
+    keys: Vec<String>,
     /// Say as JSON on stderr what was masked and why it was refused
     #[arg(long)]
     report: bool,
@@ -79,7 +83,13 @@ pub fn run(arguments: &Arguments) -> Outcome {
 }
 
 fn attempt(arguments: &Arguments) -> Result<Outcome, Outcome> {
-    let policy = load(&arguments.policy)?;
+    let keys = arguments.keys.iter().map(|key| read_key(key)).collect::<Result<Vec<_>, _>>()?;
+    let policy = load(&arguments.policy, &keys)?;
+    if let Some(odd) = keys.iter().find(|key| !policy.model().keys.iter().any(|known| known.name == key.name))
+    {
+        output::report(&format!("error: --key: the policy has no key `{}`\n", odd.name));
+        return Err(Outcome::Usage);
+    }
     let direction = arguments.direction.into();
     let target = Target::find(&policy, &arguments.route, &arguments.groups).map_err(|error| {
         output::report(&format!("error: {error}\n"));

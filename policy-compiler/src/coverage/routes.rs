@@ -7,7 +7,7 @@ use veilwire_engine::mask::Place;
 use veilwire_engine::policy::Policy;
 use veilwire_engine::policy::id::{DetectorId, MaskId, RouteId};
 use veilwire_engine::policy::model::{
-    Content, Effect, Field, Mask, Partial, Pseudonym, Replacement, Route, RoutePath, Rule, Thinking,
+    Content, Effect, Field, Keyed, Mask, Partial, Pseudonym, Replacement, Route, RoutePath, Rule, Thinking,
     UnknownContent,
 };
 
@@ -286,6 +286,12 @@ fn describe(replacement: &Replacement) -> String {
             format!("first {keep_first}, {stars}, last {keep_last}; else {otherwise}")
         }
         Replacement::Drop => "dropped".to_owned(),
+        Replacement::Tokenize(Keyed { prefix, otherwise, .. }) => {
+            format!("keyed token {prefix}*; else {otherwise}")
+        }
+        Replacement::Shape(Keyed { otherwise, .. }) => {
+            format!("keyed value of the same shape; else {otherwise}")
+        }
         Replacement::Pseudonym(Pseudonym { name, otherwise }) => {
             format!("<{name}_n>, put back in the answer; else {otherwise}")
         }

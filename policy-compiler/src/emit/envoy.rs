@@ -14,8 +14,9 @@ use crate::source::reader::Named;
 use crate::source::upstreams::{Protocol, Upstream};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use std::collections::BTreeSet;
 use std::net::IpAddr;
-use veilwire_engine::policy::model::{Model, Route, RoutePath};
+use veilwire_engine::policy::model::{Key, Model, Route, RoutePath};
 
 /// Name of the route that takes what no route of the policy matches; the dot keeps it apart from names of policies.
 const UNMATCHED: &str = "veilwire.unmatched";
@@ -174,7 +175,7 @@ fn connection_manager(
         .with("stream_idle_timeout", "300s".into())
         .with("local_reply_config", local_replies())
         .with("route_config", routes(policy, model)?)
-        .with("http_filters", Yaml::list([filter(artifact, deployment), router()]))
+        .with("http_filters", Yaml::list([filter(artifact, &model.keys, deployment), router()]))
         .with("access_log", Yaml::list([access_log(policy, deployment)]));
     Ok(Yaml::map([
         ("name", "envoy.filters.network.http_connection_manager".into()),
@@ -283,14 +284,15 @@ fn unmatched() -> Yaml {
     ])
 }
 
-fn filter(artifact: &[u8], deployment: &Deployment) -> Yaml {
+fn filter(artifact: &[u8], keys: &[Key], deployment: &Deployment) -> Yaml {
     let configuration = message("google.protobuf.BytesValue").with("value", STANDARD.encode(artifact).into());
     let code = Yaml::map([("local", Yaml::map([("filename", deployment.wasm.as_str().into())]))]);
     let vm = Yaml::map([
         ("vm_id", "veilwire".into()),
         ("runtime", "envoy.wasm.runtime.v8".into()),
         ("code", code),
-    ]);
+    ])
+    .with_some("environment_variables", environment(keys));
     let backoff = Yaml::map([("base_interval", "0.1s".into()), ("max_interval", "1s".into())]);
     let config = Yaml::map([
         ("name", "veilwire".into()),
@@ -303,6 +305,13 @@ fn filter(artifact: &[u8], deployment: &Deployment) -> Yaml {
     ]);
     let typed = message("envoy.extensions.filters.http.wasm.v3.Wasm").with("config", config);
     Yaml::map([("name", "veilwire".into()), ("typed_config", typed)])
+}
+
+/// The variables that hold keys: the filter sees no others of Envoy's environment.
+fn environment(keys: &[Key]) -> Option<Yaml> {
+    let names: BTreeSet<&str> = keys.iter().map(|key| key.environment.as_str()).collect();
+    let names: Vec<Yaml> = names.into_iter().map(Yaml::from).collect();
+    (!names.is_empty()).then(|| Yaml::map([("host_env_keys", Yaml::list(names))]))
 }
 
 fn router() -> Yaml {

@@ -3,9 +3,13 @@
 use crate::diagnostic::{Code, Diagnostic, Diagnostics, Span, Text};
 use crate::pack::Pack;
 use crate::source::Policy;
+use crate::source::keys::Key;
+use crate::source::reader::Named;
 use crate::source::tags::{How, Tag};
 use std::collections::BTreeMap;
-use veilwire_engine::policy::model::{Numbers, Partial, Pseudonym, Replacement, Severity};
+use veilwire_engine::policy::id::KeyId;
+use veilwire_engine::policy::model::{Canonical, Keyed, Numbers, Partial, Pseudonym, Replacement, Severity};
+use veilwire_engine::policy::secret::Secret;
 
 /// Longest placeholder in bytes.
 const MAX_PLACEHOLDER: usize = 64;
@@ -30,10 +34,10 @@ pub(super) fn resolve(policy: &Policy, packs: &[Pack], out: &mut Diagnostics) ->
     let mut tags = BTreeMap::new();
     for entry in packs.iter().flat_map(|pack| &pack.tags) {
         tags.entry(entry.name.value.clone())
-            .or_insert_with(|| effective(&entry.name, &entry.body, None, out));
+            .or_insert_with(|| effective(&entry.name, &entry.body, None, &policy.keys, out));
     }
     for entry in &policy.tags {
-        let mut tag = effective(&entry.name, &entry.body, Some(entry.name.span), out);
+        let mut tag = effective(&entry.name, &entry.body, Some(entry.name.span), &policy.keys, out);
         if let (false, Some(suggested)) = (tag.replaced, tags.get(&entry.name.value)) {
             // A policy may change the severity only: the pack's replacement stays.
             let suggested: &Replaced = suggested;
@@ -45,7 +49,13 @@ pub(super) fn resolve(policy: &Policy, packs: &[Pack], out: &mut Diagnostics) ->
     tags
 }
 
-fn effective(name: &Text, tag: &Tag, own: Option<Span>, out: &mut Diagnostics) -> Replaced {
+fn effective(
+    name: &Text,
+    tag: &Tag,
+    own: Option<Span>,
+    keys: &[Named<Key>],
+    out: &mut Diagnostics,
+) -> Replaced {
     let text = tag.placeholder.as_ref().map(|text| fill(name, text, out));
     // What a tag that has no text of its own is called where one is needed.
     let text = || text.clone().unwrap_or_else(|| Some(format!("[{}]", name.value.to_uppercase())));
@@ -57,6 +67,33 @@ fn effective(name: &Text, tag: &Tag, own: Option<Span>, out: &mut Diagnostics) -
             let (keep_first, keep_last, mask_length) = (*first, *last, *mask);
             Replacement::Partial(Partial { keep_first, keep_last, mask_length, otherwise })
         }),
+        Some(How::Tokenize { key, prefix, canonical }) => {
+            let (place, id) = key_of(key, keys, out);
+            text().map(|otherwise| {
+                let prefix = format!("{prefix}{id}_");
+                let canonical = *canonical;
+                Replacement::Tokenize(Keyed {
+                    key: place,
+                    prefix,
+                    canonical,
+                    otherwise,
+                    secret: Secret::default(),
+                })
+            })
+        }
+        Some(How::Shape { key }) => {
+            let (place, _) = key_of(key, keys, out);
+            text().map(|otherwise| {
+                let (prefix, canonical) = (String::new(), Canonical::Exact);
+                Replacement::Shape(Keyed {
+                    key: place,
+                    prefix,
+                    canonical,
+                    otherwise,
+                    secret: Secret::default(),
+                })
+            })
+        }
         Some(How::Pseudonym(token)) => {
             text().map(|otherwise| Replacement::Pseudonym(Pseudonym { name: token.clone(), otherwise }))
         }
@@ -68,6 +105,15 @@ fn effective(name: &Text, tag: &Tag, own: Option<Span>, out: &mut Diagnostics) -
         own: own.map(|span| (span, tag.placeholder.as_ref().map(|text| text.span))),
         replaced: tag.replaced,
     }
+}
+
+/// The place of a key in the order of their names, and its id; anything for one that is not declared, which is reported.
+fn key_of(name: &Text, keys: &[Named<Key>], out: &mut Diagnostics) -> (KeyId, String) {
+    super::refer(Code::E0313, "key", name, keys, out);
+    let before = keys.iter().filter(|key| key.name.value < name.value).count();
+    let known = keys.iter().find(|key| key.name.value == name.value);
+    let id = known.and_then(|key| key.body.id.as_ref()).map(|id| id.value.clone()).unwrap_or_default();
+    (KeyId(u16::try_from(before).unwrap_or(u16::MAX)), id)
 }
 
 /// Fills `{tag}` in and checks that the result can stand in a JSON string as it is.

@@ -4,7 +4,7 @@ use super::choice;
 use super::reader::{Fields, check_name, number, text};
 use super::yaml::{Kind, Node};
 use crate::diagnostic::{Code, Diagnostic, Diagnostics, Spanned, Text};
-use veilwire_engine::policy::model::{Numbers, Severity};
+use veilwire_engine::policy::model::{Canonical, Numbers, Severity};
 
 /// One tag.
 #[derive(Clone, Debug, Default)]
@@ -37,6 +37,20 @@ pub enum How {
     Drop,
     /// `pseudonym: NAME`.
     Pseudonym(String),
+    /// `tokenize: {key, prefix, canonical}`.
+    Tokenize {
+        /// Name of the key.
+        key: Text,
+        /// What tokens begin with.
+        prefix: String,
+        /// In which form values are compared.
+        canonical: Canonical,
+    },
+    /// `shape: {key}`.
+    Shape {
+        /// Name of the key.
+        key: Text,
+    },
 }
 
 /// Reads one tag.
@@ -72,14 +86,9 @@ fn read_numbers(node: &Node, out: &mut Diagnostics) -> Option<Numbers> {
 
 fn read_replacement(node: &Node, out: &mut Diagnostics) -> (Option<Text>, Option<How>) {
     let Some(mut fields) = Fields::open(node, "`replace`", out) else { return (None, None) };
-    let later = ["tokenize", "shape"];
-    let kinds = ["partial", "drop", "pseudonym"];
+    let kinds = ["partial", "drop", "pseudonym", "tokenize", "shape"];
     let given = kinds.iter().filter(|key| fields.has(key)).count();
-    let present = given > 0 || later.iter().any(|key| fields.has(key));
-    for key in later {
-        fields.not_yet(key, out);
-    }
-    let placeholder = if present { fields.take("placeholder") } else { fields.require("placeholder") };
+    let placeholder = if given > 0 { fields.take("placeholder") } else { fields.require("placeholder") };
     let placeholder = placeholder.and_then(|node| text(node, out));
     let partial = fields.take("partial").and_then(|node| read_partial(node, out));
     let dropped = fields.take("drop").and_then(|node| {
@@ -88,13 +97,46 @@ fn read_replacement(node: &Node, out: &mut Diagnostics) -> (Option<Text>, Option
         Some(How::Drop)
     });
     let pseudonym = fields.take("pseudonym").and_then(|node| read_name(node, out)).map(How::Pseudonym);
+    let tokenize = fields.take("tokenize").and_then(|node| read_tokenize(node, out));
+    let shape = fields.take("shape").and_then(|node| {
+        let mut fields = Fields::open(node, "`shape`", out)?;
+        let key = fields.require("key").and_then(|node| text(node, out));
+        fields.close(out);
+        Some(How::Shape { key: key? })
+    });
     if given > 1 || (dropped.is_some() && placeholder.is_some()) {
-        let message = "a value is replaced in one way: `partial`, `drop` or `pseudonym`";
-        let help = "beside `partial` and `pseudonym`, `placeholder` is what stands where they cannot";
+        let message = "a value is replaced in one way: `partial`, `drop`, `pseudonym`, `tokenize` or `shape`";
+        let help = "beside all but `drop`, `placeholder` is what stands where they cannot";
         out.push(Diagnostic::at(Code::E0205, node.span, message).help(help));
     }
     fields.close(out);
-    (placeholder, partial.or(dropped).or(pseudonym))
+    (placeholder, partial.or(dropped).or(pseudonym).or(tokenize).or(shape))
+}
+
+fn read_tokenize(node: &Node, out: &mut Diagnostics) -> Option<How> {
+    let mut fields = Fields::open(node, "`tokenize`", out)?;
+    let key = fields.require("key").and_then(|node| text(node, out));
+    let prefix = fields.take("prefix").and_then(|node| text(node, out)).filter(|prefix| {
+        let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.:".contains(&byte);
+        let fine = prefix.value.len() <= 32 && prefix.value.bytes().all(plain);
+        if !fine {
+            let message = format!("`{}` is no prefix of tokens", prefix.value);
+            let help = "at most 32 letters, digits, `-`, `_`, `.` and `:`, as in `c_`";
+            out.push(Diagnostic::at(Code::E0205, prefix.span, message).help(help));
+        }
+        fine
+    });
+    let forms =
+        [("exact", Canonical::Exact), ("lowercase", Canonical::Lowercase), ("digits", Canonical::Digits)];
+    let canonical =
+        fields.take("canonical").and_then(|node| choice(node, "canonical form", &forms, &[], out));
+    fields.close(out);
+    let canonical = canonical.map_or(Canonical::Exact, |form| form.value);
+    Some(How::Tokenize {
+        key: key?,
+        prefix: prefix.map(|prefix| prefix.value).unwrap_or_default(),
+        canonical,
+    })
 }
 
 fn read_partial(node: &Node, out: &mut Diagnostics) -> Option<How> {

@@ -3,7 +3,8 @@
 use crate::support::{deployment, files, source};
 use veilwire_engine::policy::Policy;
 use veilwire_engine::policy::model::{
-    Effect, Field, Model, Numbers, Partial, Pseudonym, Replacement, RoutePath, Severity, Thinking, TlsVersion,
+    Canonical, Effect, Field, Model, Numbers, Partial, Pseudonym, Replacement, RoutePath, Severity, Thinking,
+    TlsVersion,
 };
 use veilwire_policy_compiler::detect::Probe;
 use veilwire_policy_compiler::diagnostic::render;
@@ -183,6 +184,38 @@ fn tags_say_how_values_are_replaced() {
         .collect();
     assert_eq!(tokens, ["pseudonym:EMAIL"]);
     assert_eq!(model.detectors.last().unwrap().name, "pseudonym:EMAIL", "behind all that a policy can name");
+}
+
+#[test]
+fn keys_are_where_the_policy_says_and_nowhere_else() {
+    let source = edited(&[(
+        "  identity:\n",
+        "  keys:
+    second: {hmacSha256: {id: k2, from: {environment: SECOND_KEY}}}
+    first: {hmacSha256: {id: k1, from: {environment: FIRST_KEY}}}
+  tags:
+    pii.email: {severity: low, replace: {tokenize: {key: second, prefix: c_, canonical: lowercase}}}
+    pii.gov-id: {severity: low, replace: {shape: {key: first}, placeholder: \"[ID]\"}}
+  identity:
+",
+    )]);
+    let compiled = compile(&source);
+    let names: Vec<_> =
+        compiled.model.keys.iter().map(|key| (key.name.as_str(), key.environment.as_str())).collect();
+    assert_eq!(names, [("first", "FIRST_KEY"), ("second", "SECOND_KEY")]);
+    let replacement =
+        |name: &str| &compiled.model.tags.iter().find(|tag| tag.name == name).unwrap().replacement;
+    let Replacement::Tokenize(token) = replacement("pii.email") else { panic!("no token") };
+    assert_eq!(
+        (token.key.0, token.prefix.as_str(), token.canonical, token.otherwise.as_str()),
+        (1, "c_k2_", Canonical::Lowercase, "[PII.EMAIL]")
+    );
+    let Replacement::Shape(shape) = replacement("pii.gov-id") else { panic!("no shape") };
+    assert_eq!((shape.key.0, shape.otherwise.as_str()), (0, "[ID]"));
+    let emitted = compiled.envoy_yaml.lines().find(|line| line.contains("host_env_keys:")).unwrap();
+    assert_eq!(emitted.trim(), "host_env_keys: [FIRST_KEY, SECOND_KEY]");
+    // Envoy hands the filter nothing where no key is declared.
+    assert!(!compile(&first_light()).envoy_yaml.contains("environment_variables"));
 }
 
 #[test]

@@ -9,6 +9,8 @@ mod coverage;
 #[cfg(test)]
 mod diagnostics;
 #[cfg(test)]
+mod library;
+#[cfg(test)]
 mod mask;
 #[cfg(test)]
 mod named;

@@ -322,6 +322,56 @@ fn the_report_says_what_was_masked_by_whom_and_where() {
 }
 
 #[test]
+fn keys_come_from_files() {
+    let shell = Shell::new();
+    let tags = "  keys: {pseudonyms: {hmacSha256: {id: k1, from: {environment: PSEUDONYM_KEY}}}}
+  tags: {pii.email: {severity: high, replace: {tokenize: {key: pseudonyms}}}}
+  identity:
+";
+    shell.file("keyed.yaml", POLICY.replacen("  identity:\n", tags, 1));
+    shell.file("pseudonyms.key", "QUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUE=\n");
+    shell.file("short.key", "QUFB");
+    let mask = |key: &[&str]| {
+        let arguments = [&["--route", "items", "--direction", "request"], key].concat();
+        shell.run("keyed.yaml", &arguments, b"{\"a\":\"ada@example.com\"}")
+    };
+    let output = mask(&["--key", "pseudonyms=pseudonyms.key"]);
+    assert_eq!(
+        String::from_utf8_lossy(&output.stdout),
+        "{\"a\":\"k1_76SNTW2JMSMKN2FP\"}",
+        "{}",
+        stderr(&output)
+    );
+    let output = mask(&[]);
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "{\"a\":\"[PII.EMAIL]\"}");
+    for (key, wanted) in [
+        ("pseudonyms=short.key", 2),
+        ("pseudonyms", 2),
+        ("other=pseudonyms.key", 2),
+        ("pseudonyms=none.key", 3),
+    ] {
+        let output = mask(&["--key", key]);
+        assert_eq!((code(&output), output.stdout.len()), (wanted, 0), "{key}: {}", stderr(&output));
+        assert!(!stderr(&output).contains("QUFB"));
+    }
+}
+
+#[test]
+fn pseudonyms_show_in_requests_and_stay_in_responses() {
+    let shell = Shell::new();
+    let tags = "  tags: {pii.email: {severity: high, replace: {pseudonym: EMAIL}}}\n  identity:\n";
+    shell.file("pseudonyms.yaml", POLICY.replacen("  identity:\n", tags, 1));
+    let mask = |direction: &str, body: &str| {
+        let output =
+            shell.run("pseudonyms.yaml", &["--route", "items", "--direction", direction], body.as_bytes());
+        assert_eq!(code(&output), 0, "{}", stderr(&output));
+        String::from_utf8(output.stdout).unwrap()
+    };
+    assert_eq!(mask("request", "[\"a@example.com\",\"<EMAIL_1>\"]"), "[\"<EMAIL_1>\",\"<EMAIL_2>\"]");
+    assert_eq!(mask("response", "[\"a@example.com\",\"<EMAIL_1>\"]"), "[\"[PII.EMAIL]\",\"<EMAIL_1>\"]");
+}
+
+#[test]
 fn groups_narrow_the_masks() {
     let shell = Shell::new();
     let body = format!("[\"{EMAIL}\", \"{KEY}\"]");

@@ -6,4 +6,5 @@ mod grpc;
 mod head;
 mod many;
 mod messages;
+mod pseudonyms;
 mod refused;

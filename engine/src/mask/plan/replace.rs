@@ -8,7 +8,7 @@
 use super::InvalidPlan;
 use crate::mask::detector::DetectorBits;
 use crate::policy::id::TagId;
-use crate::policy::model::{Detector, Numbers, Partial, Replacement, Tag};
+use crate::policy::model::{Detector, Keyed, Numbers, Partial, Replacement, Tag};
 use std::cmp::Reverse;
 
 /// The replacements of all tags, and which detector has which.
@@ -40,6 +40,9 @@ pub(crate) enum How {
     Partial(Partial),
     /// It is a token with this name.
     Pseudonym(String),
+    /// It is made with a key, for this tag.
+    Token(String, Keyed),
+    Shape(String, Keyed),
 }
 
 #[derive(Clone, Debug)]
@@ -141,6 +144,8 @@ impl Entry {
             Replacement::Drop => (0, How::Drop),
             Replacement::Placeholder(_) => (1, How::Text),
             Replacement::Pseudonym(pseudonym) => (2, How::Pseudonym(pseudonym.name.clone())),
+            Replacement::Tokenize(keyed) => (2, How::Token(tag.name.clone(), keyed.clone())),
+            Replacement::Shape(keyed) => (2, How::Shape(tag.name.clone(), keyed.clone())),
             Replacement::Partial(partial) => (3, How::Partial(partial.clone())),
         };
         let text = tag.replacement.text().map(|text| safe(&text.replace(VARIABLE, &tag.name))).transpose()?;
@@ -160,7 +165,7 @@ impl How {
 
     /// Must the value be known?
     pub(crate) fn wants_value(&self) -> bool {
-        matches!(self, How::Partial(_) | How::Pseudonym(_))
+        !matches!(self, How::Text | How::Drop)
     }
 }
 

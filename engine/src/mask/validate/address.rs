@@ -77,3 +77,47 @@ pub(super) fn bech32(matched: &[u8]) -> bool {
     }
     matches!(checksum, 1 | 0x2BC8_30A3)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_of_machines_are_told_from_paths_of_programs() {
+        for good in ["2001:db8::1", "::ffff:192.0.2.33", "fe80::1%eth0/64", "2001:db8:0:1:1:1:1:1"] {
+            assert!(ipv6(good.as_bytes()), "{good}");
+        }
+        for bad in ["ab::cd", "::", "::1", "12:34:56", "1:2:3:4:5:6:7:8:9", "2001::db8::1", "", "g::1"] {
+            assert!(!ipv6(bad.as_bytes()), "{bad}");
+        }
+    }
+
+    /// Addresses of BIP 173, BIP 350 and of the first block; each with one character changed.
+    #[test]
+    fn addresses_of_wallets_have_their_checksum() {
+        for good in ["1A1zP1eP5QGefi2DMPTfTL5SLmv7DivfNa", "3J98t1WpEZ73CNmQviecrnyiWrnqRhWNLy"] {
+            assert!(base58check(good.as_bytes()), "{good}");
+            for at in 0..good.len() {
+                let mut other = good.as_bytes().to_vec();
+                other[at] = if other[at] == b'z' { b'y' } else { b'z' };
+                assert!(!base58check(&other), "{at} of {good}");
+            }
+        }
+        for good in [
+            "bc1qar0srrr7xfkvy5l643lydnw9re59gtzzwf5mdq",
+            "BC1QW508D6QEJXTDG4Y5R3ZARVARY0C5XW7KV8F3T4",
+            "bc1p0xlxvlhemja6c4dqv22uapctqupfhlxm9h8z3k2e72q4k9hcz7vqzk5jj0",
+        ] {
+            assert!(bech32(good.as_bytes()), "{good}");
+            for at in 3..good.len() {
+                let mut other = good.as_bytes().to_vec();
+                other[at] = if other[at].eq_ignore_ascii_case(&b'q') { b'p' } else { b'q' };
+                assert!(!bech32(&other), "{at} of {good}");
+            }
+        }
+        for bad in ["", "1", "bc1", "abc", "bc1Qar0srrr7xfkvy5l643lydnw9re59gtzzwf5mdq"] {
+            assert!(!base58check(bad.as_bytes()) && !bech32(bad.as_bytes()), "{bad}");
+        }
+        assert!(!base58check(&[b'z'; 128]) && !base58check(&[b'1'; 128]));
+    }
+}

@@ -168,3 +168,39 @@ pub(super) fn vin(matched: &[u8]) -> Option<bool> {
     let varied = text.iter().any(u8::is_ascii_alphabetic) && text.iter().any(u8::is_ascii_digit);
     Some(varied && text.get(8) == Some(wanted))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn account_numbers_have_the_length_of_their_country() {
+        for good in [
+            "GB82 WEST 1234 5698 7654 32",
+            "de89370400440532013000",
+            "NL91-ABNA-0417-1643-00",
+            "NO9386011117947",
+        ] {
+            assert!(mod_97(good.as_bytes()), "{good}");
+        }
+        for bad in
+            ["GB82WEST12345698765433", "DE8937040044053201300", "XX8937040044053201300", "GB", "", "GB82"]
+        {
+            assert!(!mod_97(bad.as_bytes()), "{bad}");
+        }
+        let pairs = IBAN_LENGTHS.iter().flat_map(|(countries, _)| countries.as_chunks::<2>().0);
+        let mut countries: Vec<_> = pairs.collect();
+        countries.sort_unstable();
+        assert!(countries.is_sorted_by(|a, b| a < b), "a country twice");
+    }
+
+    #[test]
+    fn vehicles_have_their_check_character() {
+        for good in ["1M8GDM9AXKP042788", "1HGCM82633A004352"] {
+            assert_eq!(vin(good.as_bytes()), Some(true), "{good}");
+        }
+        for bad in ["1M8GDM9A1KP042788", "11111111111111111", "WVWZZZ1JZ3W386752"] {
+            assert_ne!(vin(bad.as_bytes()), Some(true), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,147 @@
+//! Replacements in real Envoy: pseudonyms, partial values, dropped members, and tokens with a key of Envoy's environment.
+
+use veilwire_tests::envoy::{Options, validate};
+use veilwire_tests::site::{Kit, POLICY, Site};
+use veilwire_tests::upstream::Upstream;
+use veilwire_tests::wire::{Headers, ResponseHead, headers};
+
+const EMAIL: &str = "ada.lovelace@example.com";
+
+fn site() -> Site {
+    let tags = "  tags:
+    pii.email: {severity: high, replace: {pseudonym: EMAIL}}
+    pci.pan: {severity: critical, replace: {partial: {keepLast: 4}}}
+    pii.gov-id: {severity: high, replace: {drop: {}}}
+  identity:
+";
+    assert!(POLICY.contains("\n  identity:\n"));
+    Site::with_policy("corpus.yaml", &POLICY.replacen("  identity:\n", tags, 1)).unwrap()
+}
+
+/// Sends a chat request, byte by byte; gives what the upstream got, and what the client has of its answer.
+fn exchange(site: &Site, body: &str, answer: (&str, &[&str])) -> (String, String) {
+    let mut client = site.http1().unwrap();
+    let mut head = site.post("chat", "application/json").unwrap();
+    head.headers.extend(headers(&[("transfer-encoding", "chunked")]));
+    client.send_head(&head).unwrap();
+    for byte in body.as_bytes().chunks(1) {
+        client.send_chunk(byte).unwrap();
+    }
+    client.finish_chunks(&Headers::new()).unwrap();
+    let mut upstream = site.upstream.accept().unwrap();
+    let seen = upstream.body().unwrap_or_else(|error| panic!("{error:#}\n{}", site.envoy.log_tail()));
+    let seen = String::from_utf8(seen).unwrap();
+    let pieces: Vec<&[u8]> = answer.1.iter().map(|piece| piece.as_bytes()).collect();
+    upstream.reply(ResponseHead::new(200, &[("content-type", answer.0)]), &pieces).unwrap();
+    let response = client.response().unwrap_or_else(|error| panic!("{error:#}\n{}", site.envoy.log_tail()));
+    assert_eq!(response.head.status, 200, "{}", site.envoy.log_tail());
+    (seen, response.text())
+}
+
+fn ask(text: &str) -> String {
+    format!(
+        "{{\"model\":\"m\",\"messages\":[{{\"role\":\"user\",\"content\":\"{text}\"}}],\"tax_number\":12, \"n\":1}}"
+    )
+}
+
+fn event(text: &str) -> String {
+    format!("data: {{\"choices\":[{{\"index\":0,\"delta\":{{\"content\":\"{text}\"}}}}]}}\n\n")
+}
+
+/// The text that all deltas of a stream bring.
+fn joined(stream: &str) -> String {
+    let events =
+        stream.lines().filter_map(|line| line.strip_prefix("data: ")).filter(|data| *data != "[DONE]");
+    let content = |data: &str| {
+        let event: serde_json::Value = serde_json::from_str(data).unwrap();
+        event["choices"][0]["delta"]["content"].as_str().unwrap_or_default().to_owned()
+    };
+    events.map(content).collect()
+}
+
+#[test]
+fn the_upstream_sees_tokens_and_the_client_has_its_values_back() {
+    let site = site();
+    let body = ask(&format!("mail {EMAIL} and bob@example.com, card 4111 1111 1111 1111, not <EMAIL_1>."));
+    let (seen, answer) = exchange(
+        &site,
+        &body,
+        (
+            "application/json",
+            &[
+                "{\"choices\":[{\"message\":{\"content\":\"<EMA",
+                "IL_1>, <email_2>, <EMAIL_3>, eve@example.com\"}}]}",
+            ],
+        ),
+    );
+    assert_eq!(
+        seen,
+        "{\"model\":\"m\",\"messages\":[{\"role\":\"user\",\"content\":\"mail <EMAIL_1> and <EMAIL_2>, card ***************1111, not <EMAIL_3>.\"}], \"n\":1}"
+    );
+    let content = format!("{EMAIL}, bob@example.com, <EMAIL_1>, [PII.EMAIL]");
+    assert_eq!(answer, format!("{{\"choices\":[{{\"message\":{{\"content\":\"{content}\"}}}}]}}"));
+}
+
+#[test]
+fn a_stream_gives_values_back_however_it_cuts_their_tokens() {
+    let site = site();
+    let end =
+        "data: {\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"stop\"}]}\n\ndata: [DONE]\n\n";
+    let text = "Dear <EMAIL_1>, ask <EMAIL_2> or &lt;email_1&gt;.";
+    for size in [1, 3, 7, 100] {
+        let pieces = text.as_bytes().chunks(size).map(|piece| event(std::str::from_utf8(piece).unwrap()));
+        let mut events: Vec<String> = pieces.collect();
+        events.push(end.to_owned());
+        let events: Vec<&str> = events.iter().map(String::as_str).collect();
+        let (seen, answer) = exchange(&site, &ask(&format!("I am {EMAIL}")), ("text/event-stream", &events));
+        assert!(seen.contains("I am <EMAIL_1>") && !seen.contains("lovelace"), "{seen}");
+        assert_eq!(joined(&answer), format!("Dear {EMAIL}, ask <EMAIL_2> or {EMAIL}."), "pieces of {size}");
+        assert!(answer.ends_with("data: [DONE]\n\n"));
+    }
+}
+
+/// 32 times `A`, in base64; what it makes of the address is computed elsewhere, in the tests of the engine too.
+const KEY: &str = "QUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUE=";
+const VARIABLE: &str = "VEILWIRE_TEST_PSEUDONYMS";
+
+/// A policy whose tokens need a key.
+fn keyed() -> String {
+    let tags = format!(
+        "  keys: {{pseudonyms: {{hmacSha256: {{id: k1, from: {{environment: {VARIABLE}}}}}}}}}
+  tags:
+    pii.email: {{severity: high, replace: {{tokenize: {{key: pseudonyms, prefix: c_, canonical: lowercase}}}}}}
+  identity:
+"
+    );
+    POLICY.replacen("  identity:\n", &tags, 1)
+}
+
+fn environment(value: &str) -> Options {
+    Options { environment: vec![(VARIABLE.to_owned(), value.to_owned())], ..Options::default() }
+}
+
+#[test]
+fn tokens_are_made_with_a_key_of_the_environment() {
+    let site = Site::with_options("corpus.yaml", &keyed(), &environment(KEY)).unwrap();
+    let (seen, answer) = exchange(
+        &site,
+        &ask("mail Ada@Example.com"),
+        ("application/json", &["{\"choices\":[{\"message\":{\"content\":\"ada@example.com\"}}]}"]),
+    );
+    assert!(seen.contains("mail c_k1_76SNTW2JMSMKN2FP\""), "{seen}");
+    assert_eq!(answer, "{\"choices\":[{\"message\":{\"content\":\"c_k1_76SNTW2JMSMKN2FP\"}}]}");
+    let log = site.envoy.log_tail();
+    assert!(!log.contains(KEY) && !site.kit.compiled.envoy_yaml.contains(KEY), "the key is told");
+}
+
+#[test]
+fn without_its_key_envoy_does_not_start() {
+    let mut upstream = None;
+    let kit =
+        Kit::with_policy("corpus.yaml", &keyed(), |pki| Ok(upstream.insert(Upstream::start(pki)?).port()));
+    let kit = kit.unwrap();
+    // A trial run loads the filter as a start does, and ends.
+    let output = validate(&kit.config, Some(kit.folder())).unwrap();
+    let told = String::from_utf8_lossy(&output.stderr);
+    assert!(!output.status.success() && told.contains("key 0 is not there"), "{told}");
+}

@@ -82,7 +82,7 @@ pub fn name_of(policy: &str) -> String {
 /// Reports packs that are not what the lock says, if there is a lock.
 pub(crate) fn check(policy: &str, resolved: &Resolved<'_>, files: &dyn Files, out: &mut Diagnostics) {
     let name = name_of(policy);
-    let unreadable = |reason: String| Diagnostic::whole(Code::E0314, format!("`{name}`: {reason}"));
+    let unreadable = |reason: String| Diagnostic::whole(Code::E0315, format!("`{name}`: {reason}"));
     let bytes = match files.read(&name) {
         Ok(bytes) => bytes,
         Err(FileError::Missing) => return,
@@ -109,7 +109,7 @@ pub(crate) fn check(policy: &str, resolved: &Resolved<'_>, files: &dyn Files, ou
             None => (format!("pack `{}` is not in `{name}`", import.value), "imported since"),
         };
         out.push(
-            Diagnostic::at(Code::E0313, import.span, message)
+            Diagnostic::at(Code::E0314, import.span, message)
                 .label(label)
                 .help("look at what changed (`veilwire pack show`, `veilwire check`), then run `veilwire pack update POLICY`"),
         );

@@ -109,7 +109,7 @@ fn effective(
 
 /// The place of a key in the order of their names, and its id; anything for one that is not declared, which is reported.
 fn key_of(name: &Text, keys: &[Named<Key>], out: &mut Diagnostics) -> (KeyId, String) {
-    super::refer(Code::E0315, "key", name, keys, out);
+    super::refer(Code::E0313, "key", name, keys, out);
     let before = keys.iter().filter(|key| key.name.value < name.value).count();
     let known = keys.iter().find(|key| key.name.value == name.value);
     let id = known.and_then(|key| key.body.id.as_ref()).map(|id| id.value.clone()).unwrap_or_default();

@@ -176,7 +176,7 @@ fn a_lock_pins_what_the_packs_of_a_policy_bring() {
     for arguments in [&["check", "policy.yaml"][..], &["compile", "policy.yaml", "-o", "out"]] {
         let drifted = veilwire(folder.path(), arguments, b"");
         assert_eq!(code(&drifted), 1);
-        assert!(stdout(&drifted).contains("error[E0313]"), "{}", stdout(&drifted));
+        assert!(stdout(&drifted).contains("error[E0314]"), "{}", stdout(&drifted));
     }
     assert!(!folder.path().join("out").exists());
     assert_eq!(code(&veilwire(folder.path(), &["pack", "update", "policy.yaml"], b"")), 0);

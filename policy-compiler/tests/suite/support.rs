@@ -27,8 +27,8 @@ pub(crate) fn files() -> MemoryFiles {
     certificates
         .into_iter()
         .fold(MemoryFiles::default(), |files, name| files.with(name, CERTIFICATE))
-        .with("E0313-pack-drift.lock", format!("openai@1 sha256:{}\n", "0".repeat(64)))
-        .with("E0314-lock.lock", "openai@1\n")
+        .with("E0314-pack-drift.lock", format!("openai@1 sha256:{}\n", "0".repeat(64)))
+        .with("E0315-lock.lock", "openai@1\n")
         .with("jwks.json", JWKS)
         .with("empty-jwks.json", r#"{"keys": []}"#)
         .with("server.key", key)

@@ -160,6 +160,14 @@ fn elements_that_are_no_objects_are_texts_between_the_deltas() {
 }
 
 #[test]
+fn a_byte_order_mark_is_in_front_of_a_body_only() {
+    refused(&plan(false), Format::Json, "[\u{FEFF} 0]", MaskError::InvalidJson);
+    refused(&plan(false), Format::Json, "[1, \u{FEFF}2]", MaskError::InvalidJson);
+    refused(&plan(false), Format::Json, "[\u{FEFF}{}]", MaskError::InvalidJson);
+    passes(&plan(false), Format::Json, "\u{FEFF} [ 0]", "\u{FEFF} [ 0]");
+}
+
+#[test]
 fn fields_are_found_in_elements_and_on_lines() {
     let setup = Setup {
         content: Some(content(true)),

@@ -105,7 +105,8 @@ impl ObjectStream {
             (State::Line(ended), _) if is_blank(byte) => State::Line(ended || matches!(byte, b'\n' | b'\r')),
             (State::Before(_) | State::After | State::Closed, _) if is_blank(byte) => self.state,
             (State::Before(true), b']') => State::Closed,
-            (State::Before(_), _) => {
+            // A byte order mark stands in front of a body, never of an element.
+            (State::Before(_), _) if byte.is_ascii() => {
                 out = false;
                 self.writer.document.begin();
                 State::Element

@@ -15,6 +15,7 @@
 //! is what the pattern matches behind any of them. Neither holds text back.
 
 mod automata;
+mod buckets;
 mod pattern;
 mod token;
 
@@ -253,7 +254,7 @@ fn build_within(patterns: &[Pattern], window: u32, table_limit: usize) -> Result
     check_count(automata.iter().filter(|automaton| automaton.lazy().is_some()).count(), MAX_LAZY)?;
     let costs = patterns.iter().map(|pattern| cost(&automata, pattern, window.min(MAX_WINDOW)));
     let costs = costs.collect::<Result<Vec<Cost>, CompileError>>()?;
-    Ok(Built { automata, costs })
+    Ok(Built { automata: buckets::distribute(automata), costs })
 }
 
 fn check_count(count: usize, limit: usize) -> Result<(), CompileError> {

@@ -55,6 +55,8 @@ pub struct Automaton {
     reach_sets: Vec<DetectorBits>,
     lazy: Option<LazyPrefix>,
     role: Role,
+    /// The bucket of the filter for each of its ways to begin: a matter of speed only, so any will do.
+    buckets: Vec<u8>,
 }
 
 /// How far one start ran: see [`Automaton::run`].
@@ -124,7 +126,7 @@ impl Automaton {
         }
         let (reach, reach_sets) = analysis::reach(&rows, usize::from(stride), &ends, &reports);
         let automaton =
-            Automaton { classes, stride, rows, ends, starts, reports, reach, reach_sets, lazy, role };
+            Automaton { classes, stride, rows, ends, starts, reports, reach, reach_sets, lazy, role, buckets: Vec::new() };
         // A lazy prefix is read backwards beyond the place where a condition holds.
         if automaton.lazy.is_some() && role != Role::default() {
             return Err(DecodeError::Role);
@@ -156,6 +158,16 @@ impl Automaton {
     #[must_use]
     pub fn detectors(&self) -> DetectorBits {
         self.starts.iter().fold(DetectorBits::default(), |all, &start| all.union(&self.reach(start)))
+    }
+
+    /// The same automaton, with buckets for its ways to begin.
+    pub(crate) fn with_buckets(self, buckets: Vec<u8>) -> Automaton {
+        Automaton { buckets, ..self }
+    }
+
+    /// The bucket for each way to begin, as far as one is known.
+    pub(crate) fn buckets(&self) -> &[u8] {
+        &self.buckets
     }
 
     /// The lazy prefix, if the detectors of this automaton begin with one.

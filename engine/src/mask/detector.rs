@@ -8,8 +8,10 @@ mod buckets;
 mod conditions;
 mod filter;
 
+#[cfg(feature = "compile")]
+pub(crate) use buckets::{BUCKETS, PAIRS, Way, is_pair};
 pub(crate) use conditions::Conditions;
-pub(crate) use filter::{Cursor, Filter};
+pub(crate) use filter::{Cursor, Filter, Stop};
 
 use super::automaton::{Automaton, DEAD, Indecision, LazyPrefix};
 use super::validate::{self, holds};
@@ -50,7 +52,8 @@ pub struct DetectorSet {
     /// Automata with a lazy prefix, by number; their place here is their place in a scan's run lengths.
     lazy: Vec<(u8, DetectorBits)>,
     conditions: Conditions,
-    filter: Filter,
+    /// For what begins anywhere; for what begins behind near words only.
+    filters: [Filter; 2],
 }
 
 /// Why automata and detectors do not fit together.
@@ -137,26 +140,35 @@ impl DetectorSet {
         if lazy.len() > MAX_LAZY {
             return Err(InvalidDetectors::TooMany);
         }
-        let mut states = 0;
-        let automata: Vec<Starts> = automata
-            .into_iter()
-            .map(|automaton| {
-                let offset = states;
-                states += automaton.states();
-                Starts::new(automaton, offset)
-            })
-            .collect();
-        let beginning = automata.get(..beginning).unwrap_or_default();
-        let heads = [false, true].map(|after_word| heads(beginning, after_word));
-        let filter = Filter::new(beginning);
-        Ok(DetectorSet { automata, states, validators, validated, all, heads, lazy, conditions, filter })
+        let (automata, states) = starts(automata);
+        let begins = automata.get(..beginning).unwrap_or_default();
+        let [anywhere, near] = kinds(begins);
+        let filters = [anywhere, near].map(|chosen| Filter::new(&automata, chosen, &conditions));
+        let heads = [false, true].map(|after_word| heads(begins, after_word));
+        Ok(DetectorSet { automata, states, validators, validated, all, heads, lazy, conditions, filters })
+    }
+
+    /// Ways in which matches begin, anywhere and behind near words: each with its automaton and its number there. None if the
+    /// automata do not fit together.
+    #[cfg(feature = "compile")]
+    pub(crate) fn ways(automata: &[Automaton]) -> [Vec<(u8, usize, Way)>; 2] {
+        let Ok(conditions) = Conditions::new(automata) else { return [const { Vec::new() }; 2] };
+        let (automata, _) = starts(automata.to_vec());
+        let beginning = automata.iter().take_while(|starts| starts.automaton.role().begins_anywhere()).count();
+        kinds(automata.get(..beginning.min(MAX_BEGINNING)).unwrap_or_default()).map(|chosen| {
+            let mut ways = Vec::new();
+            buckets::each_way(&automata, chosen, &conditions, |automaton, number, way| {
+                ways.push((automaton, number, way.clone()));
+            });
+            ways
+        })
     }
 
     /// The same set without its filter: every byte is stepped. For comparisons only; it finds the same, more slowly.
     #[cfg(any(test, feature = "test-util"))]
     #[must_use]
     pub fn unfiltered(self) -> DetectorSet {
-        DetectorSet { filter: Filter::open(), ..self }
+        DetectorSet { filters: [Filter::open(), Filter::open()], ..self }
     }
 
     /// The same patterns without validators: what is nearly found. For tools that explain; never for masking.
@@ -197,10 +209,18 @@ impl DetectorSet {
         &self.conditions
     }
 
-    /// The fast test of where a match can begin.
+    /// The fast test of where a match can begin, or a prefix or near word.
     #[inline(always)]
     pub(crate) fn filter(&self) -> &Filter {
-        &self.filter
+        let [anywhere, _] = &self.filters;
+        anywhere
+    }
+
+    /// The fast test of where a match can begin that needs a near word.
+    #[inline(always)]
+    pub(crate) fn near_filter(&self) -> &Filter {
+        let [_, near] = &self.filters;
+        near
     }
 
     /// Number of states of all automata.
@@ -234,12 +254,6 @@ impl DetectorSet {
     pub(crate) fn heads(&self, after_word: bool, byte: u8) -> u64 {
         let [other, word] = &self.heads;
         if after_word { word.get(byte) } else { other.get(byte) }
-    }
-
-    /// Can anything begin with `byte`?
-    #[inline(always)]
-    pub(crate) fn begins(&self, after_word: bool, byte: u8) -> bool {
-        self.heads(after_word, byte) != 0
     }
 
     /// Does the validator of `detector` accept these bytes?
@@ -308,12 +322,40 @@ impl Starts {
     }
 }
 
+/// The automata with what comes first in them, and the number of all their states.
+fn starts(automata: Vec<Automaton>) -> (Vec<Starts>, usize) {
+    let mut states = 0;
+    let mut list = Vec::with_capacity(automata.len());
+    for automaton in automata {
+        let offset = states;
+        states += automaton.states();
+        list.push(Starts::new(automaton, offset));
+    }
+    (list, states)
+}
+
+/// A bit per automaton: those that begin anywhere; those that need a near word.
+fn kinds(automata: &[Starts]) -> [u64; 2] {
+    let mut kinds = [0, 0];
+    for (starts, number) in automata.iter().zip(0u32..) {
+        let [anywhere, near] = &mut kinds;
+        let needs_word = starts.automaton.role().condition().near.is_some();
+        *(if needs_word { near } else { anywhere }) |= bit(number);
+    }
+    kinds
+}
+
+/// The bit of an automaton that begins anywhere.
+// INVARIANT: there are at most 64 of them.
+fn bit(number: u32) -> u64 {
+    1u64.checked_shl(number).unwrap_or(0)
+}
+
 /// A bit per automaton that is alive after a byte.
 fn heads(automata: &[Starts], after_word: bool) -> ByteTable<u64> {
     ByteTable::new(|byte| {
         let alive = automata.iter().zip(0u32..).filter(|(starts, _)| starts.first(after_word, byte) != DEAD);
-        // INVARIANT: at most 64 automata begin anywhere.
-        alive.fold(0u64, |mask, (_, number)| mask | 1u64.checked_shl(number).unwrap_or(0))
+        alive.fold(0, |mask, (_, number)| mask | bit(number))
     })
 }
 

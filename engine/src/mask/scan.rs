@@ -19,8 +19,8 @@
 //! younger is dropped; not so if a validator still has a say, since it may accept the younger match only (such starts
 //! are few because validated matches are short). A span is final when no live start is older than its end.
 //!
-//! A detector with a condition begins only where it holds, which the text before says for certain: behind a prefix, which
-//! runs as a start of its own that covers nothing and so holds nothing back, or shortly behind a near word.
+//! A detector with a condition begins only where it holds, which the text before says for certain: behind a prefix, or shortly
+//! behind a near word. Prefixes and words run as starts of their own, which cover nothing and so hold nothing back.
 
 use super::automaton::{Automaton, DEAD, LazyPrefix, Run};
 use super::detector::{Cursor, DetectorBits, DetectorSet, MAX_LAZY, MAX_VALIDATED, is_word};
@@ -31,7 +31,7 @@ mod feed;
 mod live;
 mod nearby;
 
-use feed::Feed;
+use feed::{Feed, Opening};
 use live::LiveStarts;
 use nearby::Nearby;
 
@@ -53,12 +53,12 @@ pub struct Scan {
     /// Per lazy automaton: how many bytes of its class end the text so far, at most its maximum.
     runs: [u16; MAX_LAZY],
     live: LiveStarts,
-    /// Where prefixes ended in the bytes that are being fed, with their numbers, and nothing has begun yet; ascending.
-    openings: VecDeque<(usize, u8)>,
+    /// Where prefixes and near words ended in the bytes that are being fed, and nothing has begun yet; ascending.
+    openings: VecDeque<Opening>,
     nearby: Nearby,
     /// Recorded matches, united where they overlap, in order; final ones wait in front to be popped.
     spans: VecDeque<Span>,
-    /// The last bytes of the text: from the oldest start that a validator may still judge, and as far as near words reach.
+    /// The last bytes of the text: from the oldest start that a validator may still judge.
     tail: Vec<u8>,
     steps: u64,
     finished: bool,
@@ -175,7 +175,7 @@ impl Scan {
     #[must_use]
     pub fn held(&self) -> usize {
         let spans = self.spans.capacity().saturating_mul(size_of::<Span>());
-        let openings = self.openings.capacity().saturating_mul(size_of::<(usize, u8)>());
+        let openings = self.openings.capacity().saturating_mul(size_of::<Opening>());
         let conditions = self.nearby.held().saturating_add(openings);
         self.live.held().saturating_add(spans).saturating_add(self.tail.capacity()).saturating_add(conditions)
     }

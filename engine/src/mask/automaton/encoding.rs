@@ -4,7 +4,8 @@
 //! dead state not counted), two start states (`u16`), flags (`u8`, see [`Flags`]), lazy prefix (class set 32 bytes, `u16`
 //! maximum, `u8` trigger), number of the prefix behind which it begins (`u8`), list of near words and distance (`u8`
 //! each), the last three only where flagged; the detector list of each reporting state (`u8` count − 1, then ascending `u8` numbers), and per state its
-//! end transition (`u16`) and its row as runs (`u8` length − 1, `u16` state).
+//! end transition (`u16`) and its row as runs (`u8` length − 1, `u16` state). At the end the bucket of each way to begin
+//! (`u16` count, `u8` each).
 
 use super::{Automaton, Condition, DetectorBits, LazyPrefix, MAX_CELLS, MAX_WITHIN, Near, Role, Tables};
 use crate::policy::id::DetectorId;
@@ -96,6 +97,8 @@ impl Automaton {
                 run.first().iter().for_each(|&&target| put(out, target));
             }
         }
+        put(out, narrow(self.buckets.len()));
+        out.extend(self.buckets.iter().take(usize::from(u16::MAX)));
     }
 
     /// Reads an automaton that fills `bytes` exactly, and checks it.
@@ -130,10 +133,13 @@ impl Automaton {
             ends.push(reader.number()?);
             reader.row(&mut rows, usize::from(stride))?;
         }
-        if !reader.rest.is_empty() {
+        let count = usize::from(reader.number()?);
+        let (buckets, rest) = reader.rest.split_at_checked(count).ok_or(DecodeError::Truncated)?;
+        if !rest.is_empty() {
             return Err(DecodeError::Trailing);
         }
-        Automaton::new(Tables { classes, stride, rows, ends, starts, reports, lazy, role })
+        let automaton = Automaton::new(Tables { classes, stride, rows, ends, starts, reports, lazy, role })?;
+        Ok(automaton.with_buckets(buckets.to_vec()))
     }
 }
 

@@ -7,7 +7,7 @@ pub enum Role {
     Matches(Condition),
     /// Prefixes, by number: where one ends, the automata begin whose condition names it.
     Prefixes,
-    /// Lists of near words, by number. Read backwards from a possible begin only.
+    /// Lists of near words, by number: shortly behind the end of a word, the automata may begin whose condition names its list.
     Words,
 }
 
@@ -52,8 +52,7 @@ impl Role {
     pub(crate) fn begins_anywhere(self) -> bool {
         match self {
             Role::Matches(condition) => condition.after.is_none(),
-            Role::Prefixes => true,
-            Role::Words => false,
+            Role::Prefixes | Role::Words => true,
         }
     }
 

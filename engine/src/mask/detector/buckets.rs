@@ -1,224 +1,341 @@
 //! From automata to the buckets of the [`Filter`](super::filter::Filter).
 //!
-//! A [`Beginning`] has a set of bytes per column: the byte before a match, then its first bytes. It lets through every
-//! start that is alive after these bytes and every start that reports within them. At first there is one for every
-//! detector and every way in which it can begin; similar ones are then united until eight are left. Uniting only widens, so
-//! it is a matter of speed and not of soundness; so is the estimate of which ones are similar.
+//! A [`Way`] says, pair by pair, how matches of one detector begin that report after the same number of bytes, or not within
+//! those that are looked at. It lets through every start that is alive after these bytes and every start that reports
+//! within them. What begins with a prefix is followed behind it, into what the prefix opens: a prefix that opens nothing
+//! is of no interest. All ways together go to eight buckets. Uniting only widens, so it is a matter of speed and not of
+//! soundness which way goes where: the compiler tries it out, and its automata remember.
 
-use super::{DEAD, DetectorBits, Starts, is_word};
-use crate::mask::automaton::Automaton;
+use super::{Conditions, DEAD, DetectorBits, Starts, is_word};
+use crate::mask::automaton::Role;
 use crate::policy::id::DetectorId;
+use std::collections::BTreeMap;
 
-/// The byte before and the first bytes of a match.
-pub(super) const COLUMNS: usize = 8;
+/// Pairs of neighbours that are looked at: the byte before a match with its first byte, and so on.
+pub(crate) const PAIRS: usize = 8;
 
 /// How many buckets there are.
-const BUCKETS: usize = 8;
+pub(crate) const BUCKETS: usize = 8;
 
-/// Cells that may be looked at in all; columns beyond let everything through. Far more than any usual set needs.
-const MAX_WORK: usize = 1 << 22;
+/// Cells that may be looked at in all; beyond, everything is let through. Far more than any usual set needs.
+const MAX_WORK: usize = 1 << 27;
+
+/// Ways that are looked for as one.
+pub(super) struct Bucket {
+    /// By place: which bytes may follow which.
+    pairs: Vec<Pairs>,
+    /// Fewest bytes of a match that ends with the text; more than [`PAIRS`] if no match can be so short.
+    shortest: usize,
+    /// A bit for each automaton that it belongs to.
+    automata: u64,
+}
+
+/// Pairs of bytes, their highest bits left out: a row of second bytes for each first one.
+pub(crate) type Pairs = [u128; 128];
 
 /// A set of bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct ByteSet([u64; 4]);
 
+/// Where ways come from: matches of a detector, whose first byte leads an automaton to a state.
+#[derive(Clone, Copy)]
+struct Source {
+    automaton: u8,
+    after_word: bool,
+    first: u16,
+    detector: DetectorId,
+}
+
 /// How matches begin.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Beginning {
-    columns: [ByteSet; COLUMNS],
-    /// Fewest bytes of a match that ends with the text; [`COLUMNS`] if more than a beginning has.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) struct Way {
+    /// Places, and bytes of which one of the second set may follow one of the first there.
+    steps: Vec<(usize, ByteSet, ByteSet)>,
+    /// As in a bucket.
     shortest: usize,
 }
 
-/// At most eight beginnings that together let everything through that matters.
-pub(super) fn of(automata: &[Starts]) -> Vec<Beginning> {
-    let mut work = MAX_WORK;
-    let mut buckets: Vec<Beginning> = Vec::new();
-    for Starts { automaton, .. } in automata {
-        let mut classes = vec![ByteSet::default(); automaton.class_count()];
-        for byte in 0..=u8::MAX {
-            if let Some(class) = classes.get_mut(automaton.class(byte)) {
-                class.insert(byte);
-            }
+/// At most eight buckets that together let everything through that matters. Of the automata that begin anywhere, those with a
+/// bit in `chosen` count.
+pub(super) fn of(automata: &[Starts], chosen: u64, conditions: &Conditions) -> Vec<Bucket> {
+    let bucket = || Bucket { pairs: vec![[0; 128]; PAIRS], shortest: PAIRS + 1, automata: 0 };
+    let mut buckets: Vec<Bucket> = (0..BUCKETS).map(|_| bucket()).collect();
+    each_way(automata, chosen, conditions, |automaton, number, way| {
+        let known = automata.get(usize::from(automaton)).and_then(|starts| starts.automaton.buckets().get(number));
+        let place = known.map_or(number, |&known| usize::from(known)) % BUCKETS;
+        if let Some(bucket) = buckets.get_mut(place) {
+            way.allow(&mut bucket.pairs);
+            bucket.shortest = bucket.shortest.min(way.shortest);
+            bucket.automata |= super::bit(automaton.into());
         }
+    });
+    buckets
+}
+
+/// Tells `visit` the ways of these automata, each with its automaton and its number there.
+pub(crate) fn each_way(
+    automata: &[Starts],
+    chosen: u64,
+    conditions: &Conditions,
+    mut visit: impl FnMut(u8, usize, &Way),
+) {
+    let mut walk = Walk::new(automata, conditions);
+    for (Starts { automaton, .. }, number) in automata.iter().zip(0u8..) {
+        if chosen & super::bit(number.into()) == 0 {
+            continue;
+        }
+        let mut count = 0;
         for after_word in [false, true] {
             let mut firsts = automaton.row(automaton.start(after_word)).to_vec();
             firsts.sort_unstable();
             firsts.dedup();
             for first in firsts.into_iter().filter(|&first| first != DEAD) {
                 for detector in automaton.reach(first).iter() {
-                    let view = View { automaton, classes: &classes, detector };
-                    add(&mut buckets, view.beginning(after_word, first, &mut work));
+                    for way in walk.ways(Source { automaton: number, after_word, first, detector }) {
+                        visit(number, count, &way);
+                        count += 1;
+                    }
                 }
             }
         }
     }
-    buckets
 }
 
-/// A word with a zero bit for each bucket and column where `fits` says so; lane by lane.
-pub(super) fn word(buckets: &[Beginning], fits: impl Fn(&Beginning, usize) -> bool) -> u64 {
+/// A word with a zero bit for each bucket and place where `fits` says so; lane by lane.
+pub(super) fn word(buckets: &[Bucket], fits: impl Fn(&Bucket, usize) -> bool) -> u64 {
     let mut word = u64::MAX;
-    for column in (0..COLUMNS).rev() {
-        for place in (0..BUCKETS).rev() {
-            let fit = buckets.get(place).is_some_and(|bucket| fits(bucket, column));
+    for place in (0..PAIRS).rev() {
+        for number in (0..BUCKETS).rev() {
+            let fit = buckets.get(number).is_some_and(|bucket| fits(bucket, place));
             word = word << 1 | u64::from(!fit);
         }
     }
     word
 }
 
-/// Adds a bucket; where there are too many then, unites the two that cost least.
-fn add(buckets: &mut Vec<Beginning>, new: Beginning) {
-    // Most of what is new is not: a bucket that grew lets it through already.
-    if buckets.iter().any(|bucket| bucket.united(&new) == *bucket) {
-        return;
+/// Follows matches through the automata.
+struct Walk<'a> {
+    automata: &'a [Starts],
+    conditions: &'a Conditions,
+    /// Per automaton: the bytes of each class.
+    classes: Vec<Vec<ByteSet>>,
+    /// Cells that may still be looked at.
+    work: usize,
+}
+
+/// What a start may be in after some bytes.
+#[derive(Default)]
+struct Layer {
+    nodes: Vec<Node>,
+    /// By the place of the node before and the place of the node here: the bytes that lead there.
+    edges: BTreeMap<(usize, usize), ByteSet>,
+}
+
+/// A state of an automaton.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Node {
+    automaton: u8,
+    state: u16,
+    /// Something was reported: what follows is of no interest.
+    reports: bool,
+}
+
+impl<'a> Walk<'a> {
+    fn new(automata: &'a [Starts], conditions: &'a Conditions) -> Walk<'a> {
+        let classes = automata.iter().map(|Starts { automaton, .. }| {
+            let mut classes = vec![ByteSet::default(); automaton.class_count()];
+            for byte in 0..=u8::MAX {
+                if let Some(class) = classes.get_mut(automaton.class(byte)) {
+                    class.insert(byte);
+                }
+            }
+            classes
+        });
+        Walk { automata, conditions, classes: classes.collect(), work: MAX_WORK }
     }
-    buckets.push(new);
-    if buckets.len() <= BUCKETS {
-        return;
+
+    /// All ways of a source: one for each number of bytes after which something is reported, and one for all others.
+    fn ways(&mut self, source: Source) -> Vec<Way> {
+        let start = self.automata.get(usize::from(source.automaton)).map(|starts| starts.automaton.start(source.after_word));
+        let start = Node { automaton: source.automaton, state: start.unwrap_or(DEAD), reports: false };
+        let before = ByteSet::of(|byte| is_word(byte) == source.after_word);
+        let mut layers = vec![Layer { nodes: vec![start], edges: BTreeMap::from([((0, 0), before)]) }];
+        for _ in 0..PAIRS {
+            let next = layers.last().map(|layer| self.next(source, layer, layers.len() == 1));
+            layers.extend(next);
+        }
+        if self.work == 0 {
+            // SECURITY: what was not looked at to its end is not known: everything fits.
+            let steps = (0..PAIRS).map(|place| (place, ByteSet::ALL, ByteSet::ALL)).collect();
+            return vec![Way { steps, shortest: 1 }];
+        }
+        let ways = (1..=PAIRS + 1).filter_map(|length| self.way(source, &layers, length));
+        ways.collect()
     }
-    let costs: Vec<f32> = buckets.iter().map(Beginning::cost).collect();
-    let mut best = (f32::INFINITY, 0, 0);
-    for (place, (one, own)) in buckets.iter().zip(&costs).enumerate() {
-        for (other_place, (other, others)) in buckets.iter().zip(&costs).enumerate().take(place) {
-            let added = one.united(other).cost() - own - others;
-            if added < best.0 {
-                best = (added, place, other_place);
+
+    /// What may follow a layer.
+    fn next(&mut self, source: Source, layer: &Layer, is_first: bool) -> Layer {
+        let mut next = Layer::default();
+        let mut before = vec![ByteSet::default(); layer.nodes.len()];
+        for ((_, to), bytes) in &layer.edges {
+            if let Some(before) = before.get_mut(*to) {
+                *before = before.union(bytes);
+            }
+        }
+        for (from, (node, before)) in layer.nodes.iter().zip(before).enumerate().filter(|(_, (node, _))| !node.reports) {
+            let number = usize::from(node.automaton);
+            let (Some(starts), Some(classes)) = (self.automata.get(number), self.classes.get(number)) else { continue };
+            let automaton = &starts.automaton;
+            self.work = self.work.saturating_sub(classes.len());
+            for (&to, &bytes) in automaton.row(node.state).iter().zip(classes) {
+                if to == DEAD || is_first && to != source.first {
+                    continue;
+                }
+                let reports = source.concerns(node.automaton, automaton.reports(to));
+                let opens = reports && automaton.role() == Role::Prefixes;
+                if opens {
+                    self.work = self.work.saturating_sub(256);
+                    self.open(source, from, before, bytes, &mut next);
+                }
+                let reports = reports && !opens;
+                if reports || source.concerns(node.automaton, automaton.reach(to)) {
+                    next.add(from, Node { automaton: node.automaton, state: to, reports }, bytes);
+                }
+            }
+        }
+        next
+    }
+
+    /// Adds what the prefix of this source opens where one of `bytes` follows it.
+    fn open(&self, source: Source, from: usize, before: ByteSet, bytes: ByteSet, next: &mut Layer) {
+        // INVARIANT: an automaton numbers what it reports with a byte.
+        let prefix = u8::try_from(source.detector.0).unwrap_or(u8::MAX);
+        for number in self.conditions.opened(prefix) {
+            let Some(starts) = self.automata.get(usize::from(number)) else { continue };
+            for after_word in [false, true] {
+                if before.is_disjoint(&ByteSet::of(|byte| is_word(byte) == after_word)) {
+                    continue;
+                }
+                let mut firsts: BTreeMap<u16, ByteSet> = BTreeMap::new();
+                for byte in (0..=u8::MAX).filter(|&byte| bytes.contains(byte)) {
+                    firsts.entry(starts.first(after_word, byte)).or_default().insert(byte);
+                }
+                for (state, bytes) in firsts.into_iter().filter(|(state, _)| *state != DEAD) {
+                    next.add(from, Node { automaton: number, state, reports: false }, bytes);
+                }
             }
         }
     }
-    let (_, later, earlier) = best;
-    let gone = buckets.swap_remove(later);
-    if let Some(kept) = buckets.get_mut(earlier) {
-        *kept = kept.united(&gone);
-    }
-}
 
-/// One detector in an automaton.
-struct View<'a> {
-    automaton: &'a Automaton,
-    classes: &'a [ByteSet],
-    detector: DetectorId,
-}
-
-impl View<'_> {
-    /// Matches of the detector whose first byte leads to `first`.
-    fn beginning(&self, after_word: bool, first: u16, work: &mut usize) -> Beginning {
-        let mut columns = [ByteSet::ALL; COLUMNS];
-        let mut shortest = COLUMNS;
-        let mut states = vec![self.automaton.start(after_word)];
-        for (length, column) in columns.iter_mut().enumerate() {
-            if length == 0 {
-                *column = ByteSet::of(|byte| is_word(byte) == after_word);
-                continue;
-            }
-            // SECURITY: after a report every byte must fit: what was found must not be dropped.
-            if states.iter().any(|&state| self.reports(self.automaton.reports(state))) {
-                break;
-            }
-            *work = work.saturating_sub(states.len() * self.classes.len());
-            if *work == 0 {
-                return Beginning { columns, shortest: 1 };
-            }
-            *column = ByteSet::default();
-            let mut next = Vec::new();
-            for &state in &states {
-                for (&to, bytes) in self.automaton.row(state).iter().zip(self.classes) {
-                    let begins = length > 1 || to == first;
-                    if to != DEAD && begins && self.is_alive(to) {
-                        *column = column.union(bytes);
-                        next.push(to);
+    /// The way of those matches that report after `length` bytes; beyond [`PAIRS`], of all others. `None` if there are none.
+    fn way(&self, source: Source, layers: &[Layer], length: usize) -> Option<Way> {
+        let is_last = length > PAIRS;
+        // From the last layer back: what leads to where something is reported, or would be at the end of the text.
+        let mut kept: Vec<Vec<bool>> = Vec::new();
+        for (number, layer) in layers.iter().enumerate().rev() {
+            let aims = layer.nodes.iter().map(|node| match number {
+                number if is_last && number == PAIRS => !node.reports,
+                number if number == length => node.reports,
+                number if number + 1 == length => number > 0 && self.ends(source, node),
+                _ => false,
+            });
+            let mut kept_here: Vec<bool> = aims.collect();
+            if let (Some(later), Some(kept_later)) = (layers.get(number + 1), kept.last()) {
+                for &(from, to) in later.edges.keys() {
+                    if let Some(here) = kept_here.get_mut(from) {
+                        *here |= kept_later.get(to).is_some_and(|kept| *kept);
                     }
                 }
             }
-            next.sort_unstable();
-            next.dedup();
-            states = next;
-            let ends = |&state: &u16| self.reports(self.automaton.reports(self.automaton.end(state)));
-            if shortest == COLUMNS && states.iter().any(ends) {
-                shortest = length;
-            }
+            kept.push(kept_here);
         }
-        Beginning { columns, shortest }
+        kept.reverse();
+        if !kept.first().is_some_and(|start| start.contains(&true)) {
+            return None;
+        }
+        let mut way = Way { steps: Vec::new(), shortest: length };
+        let mut before = Vec::new();
+        for (number, (layer, kept)) in layers.iter().zip(&kept).enumerate() {
+            let mut here = vec![ByteSet::default(); layer.nodes.len()];
+            for (&(from, to), bytes) in &layer.edges {
+                let (true, Some(led)) = (kept.get(to).is_some_and(|kept| *kept), here.get_mut(to)) else { continue };
+                *led = led.union(bytes);
+                if let (Some(place), Some(&before)) = (number.checked_sub(1), before.get(from)) {
+                    way.steps.push((place, before, *bytes));
+                }
+            }
+            let ends = layer.nodes.iter().zip(kept).any(|(node, kept)| *kept && self.ends(source, node));
+            if number > 0 && ends {
+                way.shortest = way.shortest.min(number);
+            }
+            before = here;
+        }
+        // SECURITY: after a report every byte must fit: what was found must not be dropped.
+        way.steps.extend((length..PAIRS).map(|place| (place, ByteSet::ALL, ByteSet::ALL)));
+        Some(way)
     }
 
-    fn reports(&self, detectors: DetectorBits) -> bool {
-        detectors.contains(self.detector)
-    }
-
-    fn is_alive(&self, state: u16) -> bool {
-        self.reports(self.automaton.reports(state)) || self.reports(self.automaton.reach(state))
+    /// Does a match end if the text ends here?
+    fn ends(&self, source: Source, node: &Node) -> bool {
+        let Some(Starts { automaton, .. }) = self.automata.get(usize::from(node.automaton)) else { return true };
+        let reports = automaton.reports(automaton.end(node.state));
+        automaton.role().is_matches() && source.concerns(node.automaton, reports)
     }
 }
 
-impl Beginning {
-    pub(super) fn fits(&self, column: usize, byte: u8) -> bool {
-        self.columns.get(column).is_none_or(|set| set.contains(byte))
+impl Source {
+    /// Are these reports of an automaton, or what it may still report, of interest? All are behind a prefix.
+    fn concerns(&self, automaton: u8, detectors: DetectorBits) -> bool {
+        if automaton == self.automaton { detectors.contains(self.detector) } else { !detectors.is_empty() }
+    }
+}
+
+impl Layer {
+    /// Adds a node, if it is new, and what leads there.
+    fn add(&mut self, from: usize, node: Node, bytes: ByteSet) {
+        let place = self.nodes.iter().position(|known| *known == node).unwrap_or_else(|| {
+            self.nodes.push(node);
+            self.nodes.len() - 1
+        });
+        let known = self.edges.entry((from, place)).or_default();
+        *known = known.union(&bytes);
+    }
+}
+
+impl Way {
+    /// Adds its pairs, by place.
+    pub(crate) fn allow(&self, pairs: &mut [Pairs]) {
+        for &(place, before, byte) in &self.steps {
+            let (firsts, seconds) = (before.folded(), byte.folded());
+            for (first, row) in pairs.get_mut(place).into_iter().flatten().enumerate() {
+                if firsts >> first & 1 == 1 {
+                    *row |= seconds;
+                }
+            }
+        }
+    }
+}
+
+impl Bucket {
+    /// May `second` follow `first` at this place?
+    pub(super) fn fits(&self, place: usize, first: u8, second: u8) -> bool {
+        self.pairs.get(place).is_none_or(|pairs| is_pair(pairs, first, second))
     }
 
     pub(super) fn shortest(&self) -> usize {
         self.shortest
     }
 
-    fn united(&self, other: &Beginning) -> Beginning {
-        let mut columns = self.columns;
-        for (column, others) in columns.iter_mut().zip(&other.columns) {
-            *column = column.union(others);
-        }
-        Beginning { columns, shortest: self.shortest.min(other.shortest) }
-    }
-
-    /// An estimate of how often it fits: bytes as a Markov chain over the six kinds of bytes.
-    fn cost(&self) -> f32 {
-        let mut reached = USUAL;
-        for (place, column) in self.columns.iter().enumerate() {
-            if place > 0 {
-                let mut next = [0.0; KINDS];
-                for (share, row) in reached.iter().zip(FOLLOWS) {
-                    for (sum, follows) in next.iter_mut().zip(row) {
-                        *sum += share * follows;
-                    }
-                }
-                reached = next;
-            }
-            for (share, part) in reached.iter_mut().zip(column.parts()) {
-                *share *= part;
-            }
-        }
-        reached.iter().sum()
+    pub(super) fn automata(&self) -> u64 {
+        self.automata
     }
 }
 
-/// Lower case, upper case, digits, white space, other ASCII, other bytes.
-const KINDS: usize = 6;
-
-/// How often each kind comes, in text and identifiers as model APIs carry them.
-const USUAL: [f32; KINDS] = [0.57, 0.12, 0.17, 0.07, 0.06, 0.01];
-
-/// How often each kind follows each other one, there.
-const FOLLOWS: [[f32; KINDS]; KINDS] = [
-    [0.75, 0.08, 0.08, 0.02, 0.06, 0.01],
-    [0.41, 0.39, 0.16, 0.01, 0.02, 0.01],
-    [0.28, 0.12, 0.50, 0.01, 0.08, 0.01],
-    [0.82, 0.04, 0.04, 0.05, 0.04, 0.01],
-    [0.47, 0.07, 0.34, 0.06, 0.05, 0.01],
-    [0.15, 0.05, 0.01, 0.11, 0.01, 0.67],
-];
-
-/// The bytes of each kind, and how many they are.
-const MEMBERS: [(ByteSet, f32); KINDS] = [
-    (ByteSet([0, LOWER, 0, 0]), 26.0),
-    (ByteSet([0, UPPER, 0, 0]), 26.0),
-    (ByteSet([DIGITS, 0, 0, 0]), 10.0),
-    (ByteSet([BLANKS, 0, 0, 0]), 4.0),
-    (ByteSet([!(DIGITS | BLANKS), !(LOWER | UPPER), 0, 0]), 62.0),
-    (ByteSet([0, 0, u64::MAX, u64::MAX]), 128.0),
-];
-const LOWER: u64 = 0x07FF_FFFE_0000_0000;
-const UPPER: u64 = 0x07FF_FFFE;
-const DIGITS: u64 = 0x03FF_0000_0000_0000;
-const BLANKS: u64 = 0x0001_0000_2600;
+/// Are these two among the pairs?
+pub(crate) fn is_pair(pairs: &Pairs, first: u8, second: u8) -> bool {
+    let row = pairs.get(usize::from(first & 0x7F)).copied().unwrap_or(u128::MAX);
+    row >> (second & 0x7F) & 1 == 1
+}
 
 impl ByteSet {
     const ALL: ByteSet = ByteSet([u64::MAX; 4]);
@@ -244,16 +361,13 @@ impl ByteSet {
         ByteSet([a | e, b | f, c | g, d | h])
     }
 
-    fn count(&self) -> u32 {
-        self.0.iter().map(|word| word.count_ones()).sum()
+    fn is_disjoint(&self, other: &ByteSet) -> bool {
+        self.0.iter().zip(other.0).all(|(own, other)| own & other == 0)
     }
 
-    /// Which part of each kind is in it.
-    fn parts(&self) -> [f32; KINDS] {
-        MEMBERS.map(|(members, all)| {
-            let ([a, b, c, d], [e, f, g, h]) = (self.0, members.0);
-            let own = ByteSet([a & e, b & f, c & g, d & h]).count();
-            u16::try_from(own).map_or(1.0, f32::from) / all
-        })
+    /// Bit by bit, with bytes that differ in the highest bit taken for one.
+    fn folded(&self) -> u128 {
+        let [a, b, c, d] = self.0;
+        u128::from(b | d) << 64 | u128::from(a | c)
     }
 }

@@ -1,7 +1,7 @@
-//! Conditions of a set's automata: what prefixes open, which lists of near words there are, how far back they reach.
+//! Conditions of a set's automata: what prefixes open, which lists of near words there are, how far words reach.
 //!
-//! Guarantees: every condition that an automaton names exists, so no detector is silently without matches; a near word is
-//! found by looking back over a bounded number of bytes.
+//! Guarantees: every condition that an automaton names exists, so no detector is silently without matches; near words are
+//! of bounded length.
 
 use super::{DetectorBits, InvalidDetectors};
 use crate::mask::automaton::{Automaton, Condition, MAX_WITHIN, MAX_WORD, Role};
@@ -13,16 +13,10 @@ pub(crate) struct Conditions {
     serves: Vec<DetectorBits>,
     /// Prefix, and an automaton that begins behind it; ascending.
     opened: Vec<(u8, u8)>,
-    /// Automata of near words.
-    words: Vec<u8>,
     /// Detectors with near words.
     near: DetectorBits,
-    /// Number of lists of near words.
-    lists: usize,
-    /// Longest near word in bytes.
-    longest: usize,
-    /// How far before a match the begin of a near word can be, in bytes.
-    reach: usize,
+    /// By list of near words: how far behind one of them something may begin, in bytes.
+    reach: Vec<u8>,
 }
 
 impl Conditions {
@@ -35,26 +29,25 @@ impl Conditions {
                 Role::Prefixes => prefixes = prefixes.union(&automaton.detectors()),
                 Role::Words => {
                     lists = lists.union(&automaton.detectors());
-                    conditions.words.push(number);
-                    for list in automaton.detectors().iter() {
-                        let length = automaton.max_length(list).filter(|&length| length <= MAX_WORD);
-                        let length = length.and_then(|length| usize::try_from(length).ok());
-                        let length = length.ok_or(InvalidDetectors::Condition)?;
-                        conditions.longest = conditions.longest.max(length);
+                    let is_long = |list| automaton.max_length(list).is_none_or(|length| length > MAX_WORD);
+                    if automaton.detectors().iter().any(is_long) {
+                        return Err(InvalidDetectors::Condition);
                     }
                 }
                 Role::Matches(Condition { after, near }) => {
                     conditions.opened.extend(after.map(|after| (after, number)));
                     if let Some(near) = near {
                         conditions.near = conditions.near.union(&automaton.detectors());
-                        conditions.lists = conditions.lists.max(usize::from(near.words) + 1);
-                        conditions.reach = conditions.reach.max(usize::from(near.within));
+                        let list = usize::from(near.words);
+                        conditions.reach.resize(conditions.reach.len().max(list + 1), 0);
+                        if let Some(reach) = conditions.reach.get_mut(list) {
+                            *reach = near.within.max(*reach);
+                        }
                     }
                 }
             }
         }
         conditions.opened.sort_unstable();
-        conditions.reach += if conditions.near.is_empty() { 0 } else { conditions.longest };
         for automaton in automata {
             let Condition { after, near } = automaton.role().condition();
             let known = |set: &DetectorBits, number: u8| set.iter().any(|id| id.0 == u16::from(number));
@@ -90,31 +83,18 @@ impl Conditions {
 
     /// The automata that begin where a prefix ends.
     pub(crate) fn opened(&self, prefix: u8) -> impl Iterator<Item = u8> + '_ {
-        self.opened.iter().filter(move |(known, _)| *known == prefix).map(|&(_, number)| number)
-    }
-
-    /// The automata of near words.
-    pub(crate) fn words(&self) -> &[u8] {
-        &self.words
+        let from = self.opened.partition_point(|&(known, _)| known < prefix);
+        let opened = self.opened.get(from..).unwrap_or_default();
+        opened.iter().take_while(move |(known, _)| *known == prefix).map(|&(_, number)| number)
     }
 
     /// Number of lists of near words.
     pub(crate) fn lists(&self) -> usize {
-        self.lists
+        self.reach.len()
     }
 
-    /// Length of the longest near word, in bytes.
-    pub(crate) fn longest(&self) -> usize {
-        self.longest
-    }
-
-    /// How far before a match the begin of a near word can be, in bytes.
-    pub(crate) fn reach(&self) -> usize {
-        self.reach
-    }
-
-    /// How much of the text that went by is needed, in bytes: a near word and the byte before it.
-    pub(crate) fn context(&self, active: &DetectorBits) -> usize {
-        if self.near.intersects(active) { self.reach + 1 } else { 0 }
+    /// How far behind a word of this list something may begin, in bytes.
+    pub(crate) fn reach(&self, list: u8) -> u8 {
+        self.reach.get(usize::from(list)).copied().unwrap_or(0)
     }
 }

@@ -6,11 +6,11 @@
 
 use super::live::Live;
 use super::{
-    Automaton, Cursor, DEAD, DetectorBits, DetectorSet, LazyPrefix, MAX_VALIDATED, Run, Scan, is_word,
+    Automaton, Cursor, DEAD, DetectorBits, DetectorSet, LazyPrefix, MAX_VALIDATED, Nearby, Run, Scan, is_word,
     length, wide,
 };
 use crate::mask::automaton::{Condition, Role};
-use crate::mask::detector::Starts;
+use crate::mask::detector::{Filter, Starts, Stop};
 
 /// One call's worth of text.
 pub(super) struct Feed<'a> {
@@ -19,6 +19,38 @@ pub(super) struct Feed<'a> {
     pub(super) bytes: &'a [u8],
     /// Position of the first of `bytes` in the text.
     pub(super) base: u64,
+}
+
+/// Where in the bytes a prefix or a near word ended, and what may begin there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Opening {
+    place: usize,
+    what: Opened,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Opened {
+    /// A word of this list ended: it comes first, since what a prefix opens may need the word as well.
+    Near(u8),
+    /// This prefix ended.
+    Prefix(u8),
+}
+
+/// Where something may begin.
+#[derive(Clone, Copy)]
+struct Begin {
+    place: usize,
+    byte: u8,
+    /// A bit for each automaton in which it may.
+    heads: u64,
+}
+
+/// How far the filters looked.
+struct Cursors {
+    anywhere: Cursor,
+    near: Cursor,
+    /// Is a word byte before the first of the bytes?
+    after_word: bool,
 }
 
 /// Who is asked about a report.
@@ -71,8 +103,11 @@ impl Feed<'_> {
     }
 
     fn step_through(&self, scan: &mut Scan) {
-        let mut cursor = self.set.filter().begin(scan.after_word);
-        let after_word = scan.after_word;
+        let mut cursors = Cursors {
+            anywhere: Cursor::new(scan.after_word),
+            near: Cursor::new(scan.after_word),
+            after_word: scan.after_word,
+        };
         let judge = Judge {
             judged: self.set.validated().intersection(self.active),
             // Then every live state has something to report.
@@ -81,24 +116,26 @@ impl Feed<'_> {
         let mut at = 0;
         while at < self.bytes.len() {
             if scan.live.list.is_empty() {
-                let Some((begin, _)) = self.next_begin(&mut cursor, after_word, at, self.bytes.len()) else {
+                let Some(begin) = self.next_begin(&mut cursors, &scan.nearby, at, self.bytes.len()) else {
                     break;
                 };
-                at = begin;
+                at = begin.place;
             }
             let to = self.stretch_end(at);
             self.advance(scan, at, to, &judge);
             loop {
-                let next = self.next_begin(&mut cursor, after_word, at, to);
+                let next = self.next_begin(&mut cursors, &scan.nearby, at, to);
                 // INVARIANT: what begins earlier runs earlier, whatever opened it.
-                while let Some((place, prefix)) =
-                    scan.openings.pop_front_if(|(place, _)| next.is_none_or(|(begin, _)| *place <= begin))
-                {
-                    self.open(scan, place, prefix, to, &judge);
+                let is_next = |opening: &mut Opening| next.is_none_or(|begin| opening.place <= begin.place);
+                if let Some(opening) = scan.openings.pop_front_if(is_next) {
+                    // What may begin now may begin before what was found.
+                    self.open(scan, opening, to, &judge);
+                } else if let Some(begin) = next {
+                    self.spawn(scan, begin, self.word_before(begin.place, cursors.after_word), to, &judge);
+                    at = begin.place + 1;
+                } else {
+                    break;
                 }
-                let Some((begin, byte)) = next else { break };
-                self.spawn(scan, begin, byte, self.word_before(begin, after_word), to, &judge);
-                at = begin + 1;
             }
             if scan.live.list.len() > 1 {
                 scan.live.merge(self.set, &judge.judged);
@@ -114,13 +151,39 @@ impl Feed<'_> {
     }
 
     /// The first byte from `at` on, and before `to`, with which something may begin.
-    fn next_begin(&self, cursor: &mut Cursor, after_word: bool, at: usize, to: usize) -> Option<(usize, u8)> {
+    fn next_begin(&self, cursors: &mut Cursors, nearby: &Nearby, at: usize, to: usize) -> Option<Begin> {
+        let after_word = cursors.after_word;
+        let anywhere = self.next_of(self.set.filter(), &mut cursors.anywhere, after_word, at, to);
+        if !nearby.reaches(self.base.saturating_add(wide(at))) {
+            return anywhere;
+        }
+        let near = self.next_of(self.set.near_filter(), &mut cursors.near, after_word, at, to);
+        match (anywhere, near) {
+            (Some(one), Some(other)) if one.place == other.place => {
+                Some(Begin { heads: one.heads | other.heads, ..one })
+            }
+            (Some(one), Some(other)) => Some(if one.place < other.place { one } else { other }),
+            (one, other) => one.or(other),
+        }
+    }
+
+    /// The same for one of the filters.
+    #[inline]
+    fn next_of(
+        &self,
+        filter: &Filter,
+        cursor: &mut Cursor,
+        after_word: bool,
+        at: usize,
+        to: usize,
+    ) -> Option<Begin> {
         let mut from = at;
         loop {
-            let place = self.set.filter().seek(cursor, self.bytes, from);
+            let Stop { place, automata } = filter.seek(cursor, self.bytes, from);
             let byte = self.bytes.get(..to)?.get(place).copied()?;
-            if self.set.begins(self.word_before(place, after_word), byte) {
-                return Some((place, byte));
+            let heads = self.set.heads(self.word_before(place, after_word), byte) & automata;
+            if heads != 0 {
+                return Some(Begin { place, byte, heads });
             }
             from = place + 1;
         }
@@ -169,8 +232,8 @@ impl Feed<'_> {
         judge: &Judge,
     ) -> Run {
         let mut run = first;
-        if automaton.role() == Role::Prefixes {
-            return self.prefix_ends(scan, automaton, run, (from, bytes));
+        if !automaton.role().is_matches() {
+            return self.condition_ends(scan, automaton, run, (from, bytes));
         }
         let (mut found, mut end) = (DetectorBits::default(), from);
         loop {
@@ -202,21 +265,23 @@ impl Feed<'_> {
         run
     }
 
-    /// A start came to a state that reports prefixes: notes where each ends, up to its death or the end of the bytes.
-    fn prefix_ends(
+    /// A start came to a state that reports prefixes or near words: notes where each ends, up to its death or the end of the
+    /// bytes.
+    fn condition_ends(
         &self,
         scan: &mut Scan,
         automaton: &Automaton,
         first: Run,
         (from, bytes): (usize, &[u8]),
     ) -> Run {
+        let opened = if automaton.role() == Role::Words { Opened::Near } else { Opened::Prefix };
         let mut run = first;
         loop {
             let taken = run.taken;
             let place = (from + taken).saturating_sub(1);
             for id in automaton.reports(run.state).iter() {
                 // INVARIANT: an automaton numbers what it reports with a byte.
-                let opening = (place, u8::try_from(id.0).unwrap_or(u8::MAX));
+                let opening = Opening { place, what: opened(u8::try_from(id.0).unwrap_or(u8::MAX)) };
                 if let Err(at) = scan.openings.binary_search(&opening) {
                     scan.openings.insert(at, opening);
                 }
@@ -229,15 +294,20 @@ impl Feed<'_> {
         }
     }
 
-    /// Adds the starts that begin at index `at`, where a prefix ended.
-    fn open(&self, scan: &mut Scan, at: usize, prefix: u8, to: usize, judge: &Judge) {
+    /// Adds the starts that begin where a prefix ended; or notes that a near word ended.
+    fn open(&self, scan: &mut Scan, opening: Opening, to: usize, judge: &Judge) {
+        let Opening { place: at, what } = opening;
         let Some(&byte) = self.bytes.get(at) else { return };
+        let prefix = match what {
+            Opened::Near(list) => return scan.nearby.ended(self.set, list, self.base.saturating_add(wide(at))),
+            Opened::Prefix(prefix) => prefix,
+        };
         // The byte before the first is known by its kind.
         let after_word = self.word_before(at, scan.after_word);
         for number in self.set.conditions().opened(prefix) {
             let Some(starts) = self.set.starts(number) else { continue };
             let state = starts.first(after_word, byte);
-            if state != DEAD && self.may_begin(scan, starts, number, state, at) {
+            if state != DEAD && self.may_begin(&scan.nearby, starts, number, state, at) {
                 let start = self.base.saturating_add(wide(at));
                 let mut live = Live { start, state, automaton: number };
                 if self.run_on(scan, &mut live, at + 1, to, judge) {
@@ -248,7 +318,7 @@ impl Feed<'_> {
     }
 
     /// Does the condition of this automaton hold at index `at`, and is a detector active that its state can report?
-    fn may_begin(&self, scan: &mut Scan, starts: &Starts, number: u8, state: u16, at: usize) -> bool {
+    fn may_begin(&self, nearby: &Nearby, starts: &Starts, number: u8, state: u16, at: usize) -> bool {
         let automaton = &starts.automaton;
         let Role::Matches(Condition { near, .. }) = automaton.role() else {
             return self.set.conditions().serves(number).intersects(self.active);
@@ -256,15 +326,12 @@ impl Feed<'_> {
         if !automaton.reach(state).intersects(self.active) {
             return false;
         }
-        let Some(near) = near else { return true };
-        let (holds, steps) = scan.nearby.holds(near, self, &scan.tail, at);
-        scan.steps = scan.steps.saturating_add(steps);
-        holds
+        near.is_none_or(|near| nearby.holds(near, self.base.saturating_add(wide(at))))
     }
 
     /// Adds the starts that begin with this byte, or with the run before it, as far as they live at `to`.
-    fn spawn(&self, scan: &mut Scan, at: usize, byte: u8, after_word: bool, to: usize, judge: &Judge) {
-        let mut heads = self.set.heads(after_word, byte);
+    fn spawn(&self, scan: &mut Scan, begin: Begin, after_word: bool, to: usize, judge: &Judge) {
+        let Begin { place: at, byte, mut heads } = begin;
         while heads != 0 {
             // INVARIANT: at most 64 automata begin anywhere, so the number fits.
             let number = u8::try_from(heads.trailing_zeros()).unwrap_or(u8::MAX);
@@ -272,7 +339,7 @@ impl Feed<'_> {
             let Some(starts) = self.set.starts(number) else { continue };
             let state = starts.first(after_word, byte);
             let conditional = starts.automaton.role() != UNCONDITIONAL;
-            if (conditional || !judge.all) && !self.may_begin(scan, starts, number, state, at) {
+            if (conditional || !judge.all) && !self.may_begin(&scan.nearby, starts, number, state, at) {
                 continue;
             }
             let mut start = self.base.saturating_add(length_between(0, at));
@@ -375,8 +442,6 @@ impl Feed<'_> {
             scan.overflowed = true;
             return;
         }
-        let context = self.set.conditions().context(self.active);
-        let wanted = wanted.max(context.min(usize::try_from(end).unwrap_or(usize::MAX)));
         if wanted == 0 {
             scan.tail.clear();
             return;

@@ -20,10 +20,10 @@ const SAMPLE: [&[u8]; 7] = [
 ];
 
 /// Most bytes of each.
-const PART: usize = 5 * 1024;
+const PART: usize = 2 * 1024;
 
 /// How often every way is asked whether another bucket suits it better.
-const ROUNDS: usize = 2;
+const ROUNDS: usize = 1;
 
 /// Ways that fit the sample alike.
 struct Kind {
@@ -39,8 +39,7 @@ struct Fits(Vec<u64>);
 
 /// The same automata, with a bucket for each of their ways.
 pub(super) fn distribute(automata: Vec<Automaton>) -> Vec<Automaton> {
-    let sample: Vec<u8> =
-        SAMPLE.iter().flat_map(|part| part.iter().take(PART).copied()).collect();
+    let sample: Vec<u8> = SAMPLE.iter().flat_map(|part| part.iter().take(PART).copied()).collect();
     let words = sample.len().div_ceil(64);
     let mut buckets: Vec<Vec<u8>> = vec![Vec::new(); automata.len()];
     for ways in DetectorSet::ways(&automata) {

@@ -125,8 +125,19 @@ impl Automaton {
             return Err(DecodeError::Reports);
         }
         let (reach, reach_sets) = analysis::reach(&rows, usize::from(stride), &ends, &reports);
-        let automaton =
-            Automaton { classes, stride, rows, ends, starts, reports, reach, reach_sets, lazy, role, buckets: Vec::new() };
+        let automaton = Automaton {
+            classes,
+            stride,
+            rows,
+            ends,
+            starts,
+            reports,
+            reach,
+            reach_sets,
+            lazy,
+            role,
+            buckets: Vec::new(),
+        };
         // A lazy prefix is read backwards beyond the place where a condition holds.
         if automaton.lazy.is_some() && role != Role::default() {
             return Err(DecodeError::Role);

@@ -154,7 +154,8 @@ impl DetectorSet {
     pub(crate) fn ways(automata: &[Automaton]) -> [Vec<(u8, usize, Way)>; 2] {
         let Ok(conditions) = Conditions::new(automata) else { return [const { Vec::new() }; 2] };
         let (automata, _) = starts(automata.to_vec());
-        let beginning = automata.iter().take_while(|starts| starts.automaton.role().begins_anywhere()).count();
+        let beginning =
+            automata.iter().take_while(|starts| starts.automaton.role().begins_anywhere()).count();
         kinds(automata.get(..beginning.min(MAX_BEGINNING)).unwrap_or_default()).map(|chosen| {
             let mut ways = Vec::new();
             buckets::each_way(&automata, chosen, &conditions, |automaton, number, way| {

@@ -61,7 +61,8 @@ pub(super) fn of(automata: &[Starts], chosen: u64, conditions: &Conditions) -> V
     let bucket = || Bucket { pairs: vec![[0; 128]; PAIRS], shortest: PAIRS + 1, automata: 0 };
     let mut buckets: Vec<Bucket> = (0..BUCKETS).map(|_| bucket()).collect();
     each_way(automata, chosen, conditions, |automaton, number, way| {
-        let known = automata.get(usize::from(automaton)).and_then(|starts| starts.automaton.buckets().get(number));
+        let known =
+            automata.get(usize::from(automaton)).and_then(|starts| starts.automaton.buckets().get(number));
         let place = known.map_or(number, |&known| usize::from(known)) % BUCKETS;
         if let Some(bucket) = buckets.get_mut(place) {
             way.allow(&mut bucket.pairs);
@@ -156,7 +157,10 @@ impl<'a> Walk<'a> {
 
     /// All ways of a source: one for each number of bytes after which something is reported, and one for all others.
     fn ways(&mut self, source: Source) -> Vec<Way> {
-        let start = self.automata.get(usize::from(source.automaton)).map(|starts| starts.automaton.start(source.after_word));
+        let start = self
+            .automata
+            .get(usize::from(source.automaton))
+            .map(|starts| starts.automaton.start(source.after_word));
         let start = Node { automaton: source.automaton, state: start.unwrap_or(DEAD), reports: false };
         let before = ByteSet::of(|byte| is_word(byte) == source.after_word);
         let mut layers = vec![Layer { nodes: vec![start], edges: BTreeMap::from([((0, 0), before)]) }];
@@ -182,9 +186,13 @@ impl<'a> Walk<'a> {
                 *before = before.union(bytes);
             }
         }
-        for (from, (node, before)) in layer.nodes.iter().zip(before).enumerate().filter(|(_, (node, _))| !node.reports) {
+        for (from, (node, before)) in
+            layer.nodes.iter().zip(before).enumerate().filter(|(_, (node, _))| !node.reports)
+        {
             let number = usize::from(node.automaton);
-            let (Some(starts), Some(classes)) = (self.automata.get(number), self.classes.get(number)) else { continue };
+            let (Some(starts), Some(classes)) = (self.automata.get(number), self.classes.get(number)) else {
+                continue;
+            };
             let automaton = &starts.automaton;
             self.work = self.work.saturating_sub(classes.len());
             for (&to, &bytes) in automaton.row(node.state).iter().zip(classes) {
@@ -258,7 +266,9 @@ impl<'a> Walk<'a> {
         for (number, (layer, kept)) in layers.iter().zip(&kept).enumerate() {
             let mut here = vec![ByteSet::default(); layer.nodes.len()];
             for (&(from, to), bytes) in &layer.edges {
-                let (true, Some(led)) = (kept.get(to).is_some_and(|kept| *kept), here.get_mut(to)) else { continue };
+                let (true, Some(led)) = (kept.get(to).is_some_and(|kept| *kept), here.get_mut(to)) else {
+                    continue;
+                };
                 *led = led.union(bytes);
                 if let (Some(place), Some(&before)) = (number.checked_sub(1), before.get(from)) {
                     way.steps.push((place, before, *bytes));
@@ -277,7 +287,9 @@ impl<'a> Walk<'a> {
 
     /// Does a match end if the text ends here?
     fn ends(&self, source: Source, node: &Node) -> bool {
-        let Some(Starts { automaton, .. }) = self.automata.get(usize::from(node.automaton)) else { return true };
+        let Some(Starts { automaton, .. }) = self.automata.get(usize::from(node.automaton)) else {
+            return true;
+        };
         let reports = automaton.reports(automaton.end(node.state));
         automaton.role().is_matches() && source.concerns(node.automaton, reports)
     }

@@ -85,7 +85,12 @@ impl Filter {
             }
         }
         let endings = buckets::word(&buckets, |bucket, place| place + 1 >= bucket.shortest());
-        let member = |set: u8, number: usize| u32::try_from(number).ok().and_then(|bits| set.checked_shr(bits)).is_some_and(|bits| bits & 1 == 1);
+        let member = |set: u8, number: usize| {
+            u32::try_from(number)
+                .ok()
+                .and_then(|bits| set.checked_shr(bits))
+                .is_some_and(|bits| bits & 1 == 1)
+        };
         let automata = ByteTable::new(|set| {
             let members = buckets.iter().enumerate().filter(|(number, _)| member(set, *number));
             members.fold(0, |all, (_, bucket)| all | Bucket::automata(bucket))

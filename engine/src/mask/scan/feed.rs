@@ -6,8 +6,8 @@
 
 use super::live::Live;
 use super::{
-    Automaton, Cursor, DEAD, DetectorBits, DetectorSet, LazyPrefix, MAX_VALIDATED, Nearby, Run, Scan, is_word,
-    length, wide,
+    Automaton, Cursor, DEAD, DetectorBits, DetectorSet, LazyPrefix, MAX_VALIDATED, Nearby, Run, Scan,
+    is_word, length, wide,
 };
 use crate::mask::automaton::{Condition, Role};
 use crate::mask::detector::{Filter, Starts, Stop};
@@ -299,7 +299,9 @@ impl Feed<'_> {
         let Opening { place: at, what } = opening;
         let Some(&byte) = self.bytes.get(at) else { return };
         let prefix = match what {
-            Opened::Near(list) => return scan.nearby.ended(self.set, list, self.base.saturating_add(wide(at))),
+            Opened::Near(list) => {
+                return scan.nearby.ended(self.set, list, self.base.saturating_add(wide(at)));
+            }
             Opened::Prefix(prefix) => prefix,
         };
         // The byte before the first is known by its kind.

@@ -29,7 +29,8 @@ impl Nearby {
         self.ends.resize(conditions.lists(), None);
         if let Some(end) = self.ends.get_mut(usize::from(list)) {
             *end = Some(place);
-            self.reach = self.reach.max(place.saturating_add(conditions.reach(list).into()).saturating_add(1));
+            self.reach =
+                self.reach.max(place.saturating_add(conditions.reach(list).into()).saturating_add(1));
         }
     }
 

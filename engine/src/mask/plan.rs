@@ -233,6 +233,7 @@ impl MaskPlan {
         let schema = content.and_then(|content| content.protobuf.as_ref());
         let fields = schema.into_iter().flat_map(|schema| schema.messages.values().flatten());
         let names = fields.map(|field| field.name.as_str()).chain([super::wrapped::MEMBER]);
+        let names = names.chain(super::attribute::VALUES.into_iter().filter(|_| !attributes.is_empty()));
         let paths = Paths::new(&steps, names).map_err(|_| InvalidPlan::Paths)?;
         // Only bodies have a content, and so a schema.
         let direction = if place == Place::ResponseBody { Direction::Response } else { Direction::Request };
@@ -520,6 +521,11 @@ impl FieldPlan {
     /// Must the value be known?
     pub(crate) fn wants_value(&self) -> bool {
         self.how.wants_value()
+    }
+
+    /// Does a token stand for the value, whatever it is?
+    pub(crate) fn is_token(&self) -> bool {
+        matches!(self.how, How::Token(..))
     }
 
     pub(crate) fn record(&self, location: &str, notes: &mut Notes) {

@@ -20,7 +20,7 @@ use fresh::{Divided, Fresh};
 use std::borrow::Cow;
 use std::collections::VecDeque;
 
-mod escape;
+pub(super) mod escape;
 mod fresh;
 mod percent;
 

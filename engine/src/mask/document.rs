@@ -450,7 +450,8 @@ impl<'w> Writer<'w, '_> {
                 self.document.capture.text(text);
                 return Ok(());
             }
-            Text::Through => self.sink.out.extend_from_slice(raw),
+            // A key may be part of a lead.
+            Text::Through => self.raw(raw),
             Text::Key => {
                 return self.leading(|writer| {
                     let Document { unit, keys, .. } = &mut *writer.document;

@@ -217,6 +217,7 @@ impl MaskPlan {
             add_elements(&mut patterns);
         }
         let attributes = Attributes::new(masks.iter().filter(|_| place.is_body()));
+        let has_attributes = content.is_some_and(|content| !content.attributes.is_empty());
         if let (false, Some(content)) = (attributes.is_empty(), content) {
             add_attributes(content, &mut patterns);
         }
@@ -256,7 +257,7 @@ impl MaskPlan {
             masks: scanning,
             tokens,
             keeps_values: !tokens.is_empty() || replacements.want_values(&active),
-            drops: drops_fields || (!attributes.is_empty() && replacements.drop_any()),
+            drops: drops_fields || (has_attributes && attributes.tags().any(|tag| replacements.drops(tag))),
             pseudonyms: usize::from(limits.pseudonyms),
             replacements,
             clean: Vec::new(),

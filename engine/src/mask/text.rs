@@ -215,6 +215,9 @@ impl<'s> Sink<'s> {
             Form::Percent => self.write_value(&escape::percent(&value), at.strings),
         }
         self.restored = self.restored.saturating_add(1);
+        if !self.quiet {
+            self.notes.restore();
+        }
         true
     }
 

@@ -98,6 +98,9 @@ struct Side {
     /// Findings whose location was not kept because there were too many.
     #[serde(skip_serializing_if = "is_zero")]
     more_findings: u64,
+    /// Pseudonyms that became their values again.
+    #[serde(skip_serializing_if = "is_zero")]
+    restored: u64,
 }
 
 #[cfg_attr(
@@ -284,6 +287,7 @@ impl AuditEvent {
             Direction::Response => &mut self.response,
         };
         side.more_findings = side.more_findings.saturating_add(findings.overflow());
+        side.restored = side.restored.saturating_add(findings.restored());
         side.not_inspected.extend(findings.unseen().map(|unseen| {
             let content = unseen.kind.name(&model.limits).to_owned();
             UnseenRecord { content, location: unseen.location.clone(), count: unseen.count }

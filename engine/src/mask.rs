@@ -23,6 +23,7 @@
 mod attribute;
 pub mod automaton;
 mod body;
+mod capture;
 mod channel;
 pub mod detector;
 mod document;

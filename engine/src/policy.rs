@@ -105,6 +105,12 @@ impl Policy {
         Policy::check(model, digest)
     }
 
+    /// The keys of its replacements: where they are.
+    #[must_use]
+    pub fn keys(&self) -> &[Key] {
+        &self.model.keys
+    }
+
     fn check(mut model: Model, digest: String) -> Result<Policy, InvalidPolicy> {
         check_sizes(&model)?;
         check_references(&model)?;

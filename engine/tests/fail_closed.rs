@@ -8,7 +8,7 @@ use veilwire_engine::decision::Direction::{Request, Response};
 use veilwire_engine::driver::{Action, Driver};
 use veilwire_engine::policy::id::{DetectorId, KeyId, TagId};
 use veilwire_engine::policy::model::{
-    Attribute, Canonical, Field, Key, Keyed, Model, Pseudonym, Replacement,
+    Attribute, Canonical, Field, Key, KeySource, Keyed, Model, Pseudonym, Replacement,
 };
 use veilwire_engine::policy::secret::Secret;
 use veilwire_engine::policy::{InvalidPolicy, Policy, artifact};
@@ -270,7 +270,7 @@ fn models() {
 }
 
 fn key() -> Key {
-    Key { name: "k".into(), id: "k1".into(), environment: "REPLACEMENT_KEY".into() }
+    Key { name: "k".into(), id: "k1".into(), from: KeySource::Environment("REPLACEMENT_KEY".into()) }
 }
 
 fn keyed() -> Keyed {
@@ -291,7 +291,7 @@ fn keys() {
     let artifact = artifact::encode(&model).unwrap();
     let load = |text: Option<&str>| {
         Policy::load_with_keys(&artifact, &|key| {
-            assert_eq!(key.environment, "REPLACEMENT_KEY");
+            assert_eq!(key.from, KeySource::Environment("REPLACEMENT_KEY".into()));
             text.map(|text| text.as_bytes().to_vec())
         })
     };

@@ -283,6 +283,11 @@ pub(crate) fn environment(name: &str) -> Option<Vec<u8>> {
     std::env::var(name).ok().map(String::into_bytes)
 }
 
+/// The filter state of this name of the exchange at hand.
+pub(crate) fn filter_state(name: &str) -> Option<Vec<u8>> {
+    hostcalls::get_property(vec!["filter_state", name]).ok().flatten()
+}
+
 /// One line in Envoy's log.
 pub(crate) fn log(level: LogLevel, line: &str) {
     // Nobody is left to tell that logging failed.

@@ -16,11 +16,13 @@ pub(crate) struct Http {
     shared: Rc<Shared>,
     /// Made with the request's headers: only then are the facts of the connection known.
     driver: Option<Rc<RefCell<Driver>>>,
+    /// It was answered without one.
+    refused: bool,
 }
 
 impl Http {
     pub(crate) fn new(context_id: u32, shared: Rc<Shared>) -> Self {
-        Http { context_id, shared, driver: None }
+        Http { context_id, shared, driver: None, refused: false }
     }
 
     fn drive(
@@ -30,7 +32,17 @@ impl Http {
     ) -> EnvoyAction {
         let mut host = EnvoyHost::new(self.context_id, &self.shared, phase);
         if self.driver.is_none() {
-            let Some(policy) = self.shared.policy() else {
+            // What follows a refusal is its own answer.
+            if self.refused && phase != Phase::Log {
+                return EnvoyAction::Continue;
+            }
+            let policy = match phase {
+                Phase::RequestHead => self.shared.policy_of_exchange(),
+                // Refused before it reached the filter, or for its keys: nothing is masked any more.
+                _ => self.shared.policy(),
+            };
+            let Some(policy) = policy else {
+                self.refused = true;
                 return host.refuse_unconfigured();
             };
             let driver = Rc::new(RefCell::new(Driver::new(policy, &host)));

@@ -8,6 +8,7 @@
 
 mod host;
 mod http;
+mod keyring;
 mod metrics;
 mod root;
 mod signature;

@@ -4,6 +4,7 @@
 
 use crate::host::{self, EnvoyHost, Phase};
 use crate::http::Http;
+use crate::keyring::Keyring;
 use crate::metrics::Metrics;
 use proxy_wasm::traits::{Context, HttpContext, RootContext};
 use proxy_wasm::types::{ContextType, LogLevel};
@@ -27,7 +28,9 @@ pub(crate) struct Root {
 /// What all exchanges of a VM share.
 #[derive(Default)]
 pub(crate) struct Shared {
+    /// Where keys come with exchanges: without them.
     policy: RefCell<Option<Arc<Policy>>>,
+    keyring: Keyring,
     pub(crate) metrics: Metrics,
     /// Exchanges that run, by context id.
     drivers: RefCell<BTreeMap<u32, Rc<RefCell<Driver>>>>,
@@ -38,6 +41,11 @@ pub(crate) struct Shared {
 impl Shared {
     pub(crate) fn policy(&self) -> Option<Arc<Policy>> {
         self.policy.try_borrow().ok()?.clone()
+    }
+
+    /// The policy for an exchange that begins, with the keys that come with it; none if one is missing, damaged or too short.
+    pub(crate) fn policy_of_exchange(&self) -> Option<Arc<Policy>> {
+        if self.keyring.is_empty() { self.policy() } else { self.keyring.policy() }
     }
 
     pub(crate) fn enter(&self, context_id: u32, driver: &Rc<RefCell<Driver>>) {
@@ -78,7 +86,7 @@ impl RootContext for Root {
         let configuration = host::plugin_configuration();
         let policy = artifact::from_configuration(&configuration)
             .map_err(Into::into)
-            .and_then(|bytes| Policy::load_with_keys(&bytes, &|key| host::environment(&key.environment)));
+            .and_then(|bytes| self.shared.keyring.load(&bytes));
         match policy {
             Ok(policy) => {
                 host::log(

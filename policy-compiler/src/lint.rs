@@ -3,6 +3,7 @@
 //! One module per subject. A lint says nothing about what an error of an earlier stage explains.
 
 pub mod access;
+pub mod fallback;
 pub mod placeholders;
 pub mod routes;
 pub mod signed;
@@ -20,6 +21,7 @@ pub fn run(resolved: &Resolved<'_>, out: &mut Diagnostics) {
         return;
     }
     access::run(resolved.policy, out);
+    fallback::run(resolved, out);
     signed::run(resolved.policy, out);
     unseen::run(resolved, out);
     unused::run(resolved, out);

@@ -8,7 +8,7 @@ use crate::pack::Pack;
 use crate::resolve::Resolved;
 use crate::resolve::detectors::{Catalogued, window};
 use crate::resolve::routes::JSON;
-use crate::source::keys::Key as SourceKey;
+use crate::source::keys::{From, Key as SourceKey, state};
 use crate::source::masks::{At, Place};
 use crate::source::reader::Named;
 use crate::source::routes::Route as SourceRoute;
@@ -18,8 +18,8 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 use veilwire_engine::policy::id::{ContentId, DetectorId, GroupId, MaskId, ProviderId, RouteId, TagId};
 use veilwire_engine::policy::model::{
-    Attribute, Audit, Content, Detector, Effect, Field, Group, HeadMask, Key, Limits, Mask, Meta, Model,
-    Provider, Route, RoutePath, Rule, Tag, Thinking, TlsRequirement, TlsVersion, UnknownContent,
+    Attribute, Audit, Content, Detector, Effect, Field, Group, HeadMask, Key, KeySource, Limits, Mask, Meta,
+    Model, Provider, Route, RoutePath, Rule, Tag, Thinking, TlsRequirement, TlsVersion, UnknownContent,
 };
 
 mod tokens;
@@ -362,7 +362,10 @@ fn keys(resolved: &Resolved<'_>) -> Result<Vec<Key>, LowerError> {
         Some(Key {
             name: key.name.value.clone(),
             id: key.body.id.as_ref()?.value.clone(),
-            environment: key.body.environment.as_ref()?.value.clone(),
+            from: match key.body.from.as_ref()? {
+                From::Environment(name) => KeySource::Environment(name.value.clone()),
+                From::File(_) => KeySource::FilterState(state(&key.name.value)),
+            },
         })
     };
     let mut keys = resolved.policy.keys.iter().map(key).collect::<Option<Vec<_>>>();

@@ -17,6 +17,8 @@ pub struct Pack {
     pub reference: &'static str,
     /// Name without version: the prefix of its detectors.
     pub name: String,
+    /// What it helps with and what it leaves open, where a law or standard is in its name.
+    pub note: Option<String>,
     /// SHA-256 over its files, lower-case hex.
     pub digest: String,
     /// Tags it suggests; a policy that declares the same tag decides.
@@ -92,10 +94,10 @@ const EMBEDDED: &[Embedded] = &[
     Embedded { reference: "pii-eu@1", yaml: include_str!("../packs/pii-eu.yaml"), contents: contents![] },
     Embedded { reference: "pii-intl@1", yaml: include_str!("../packs/pii-intl.yaml"), contents: contents![] },
     Embedded { reference: "secrets@1", yaml: include_str!("../packs/secrets.yaml"), contents: contents![] },
+    // Profiles: what they carry is named by the packs in front of them.
+    Embedded { reference: "gdpr@1", yaml: include_str!("../packs/gdpr.yaml"), contents: contents![] },
+    Embedded { reference: "hipaa@1", yaml: include_str!("../packs/hipaa.yaml"), contents: contents![] },
 ];
-
-/// Packs of the language that are not built yet.
-pub const LATER: &[&str] = &["hipaa@1", "gdpr@1"];
 
 /// Contents that packs bring, with the pack of each: what a diagnostic can recommend.
 pub fn homes() -> impl Iterator<Item = (&'static str, &'static str)> + Clone {
@@ -139,6 +141,7 @@ impl Embedded {
         let mut metadata = Fields::open(top.require("metadata")?, "`metadata`", &mut out)?;
         let name = text(metadata.require("name")?, &mut out)?.value;
         let version = number(metadata.require("version")?, 1, 1_000, &mut out)?.value;
+        let note = metadata.take("note").and_then(|node| text(node, &mut out)).map(|note| note.value);
         metadata.close(&mut out);
         let mut spec = Fields::open(top.require("spec")?, "`spec`", &mut out)?;
         top.close(&mut out);
@@ -152,7 +155,16 @@ impl Embedded {
         let carried = carried.iter().map(library::find).collect::<Option<Vec<_>>>()?;
         let digest = self.digest(&carried);
         let detectors = carried.iter().map(|entry| entry.detector.clone()).collect();
-        sound.then_some(Pack { reference: self.reference, name, digest, tags, rank, detectors, contents })
+        sound.then_some(Pack {
+            reference: self.reference,
+            name,
+            note,
+            digest,
+            tags,
+            rank,
+            detectors,
+            contents,
+        })
     }
 
     fn content(&self, name: &str) -> Option<(String, Content)> {
@@ -199,6 +211,20 @@ mod tests {
                 let declared = pack.tags.iter().find(|declared| declared.name.value == tag.value).unwrap();
                 assert!(declared.body.placeholder.is_some(), "{reference} {}", detector.name.value);
             }
+        }
+    }
+
+    #[test]
+    fn packs_with_the_name_of_a_law_say_what_they_do_not_do() {
+        for reference in references() {
+            let pack = Pack::load(reference).unwrap().unwrap();
+            let law = ["gdpr@1", "hipaa@1"].contains(&reference);
+            assert_eq!(pack.note.is_some(), law, "{reference}");
+            let note = pack.note.unwrap_or_default();
+            assert!(
+                !law || (note.contains("Helps with") && note.contains("does not make you compliant")),
+                "{note}"
+            );
         }
     }
 

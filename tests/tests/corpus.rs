@@ -8,7 +8,7 @@ use veilwire_engine::format::Format;
 use veilwire_engine::mask::{Findings, MaskError, MaskPlan, Masker};
 use veilwire_engine::policy::Policy;
 use veilwire_engine::policy::id::{MaskId, RouteId};
-use veilwire_engine::policy::model::Model;
+use veilwire_engine::policy::model::{Effect, Model};
 use veilwire_policy_compiler::files::MemoryFiles;
 use veilwire_policy_compiler::{Deployment, Source, compile_policy};
 use veilwire_tests::corpus::{self, Case, Direction, Expect, Finding};
@@ -47,7 +47,12 @@ impl Native {
             Direction::Request => decision::Direction::Request,
             Direction::Response => decision::Direction::Response,
         };
-        self.policy.plan(&[MaskId(0)], route, direction).unwrap().unwrap()
+        let rules =
+            self.model.rules.iter().filter(|rule| rule.effect == Effect::May && rule.routes.contains(&route));
+        let mut masks: Vec<MaskId> = rules.flat_map(|rule| rule.masks.clone()).collect();
+        masks.sort_unstable();
+        masks.dedup();
+        self.policy.plan(&masks, route, direction).unwrap().unwrap()
     }
 
     /// What comes out of a body in these pieces, what was found, and why it was refused.

@@ -36,6 +36,15 @@ pub(crate) struct Fields<'m> {
     rest: &'m [u8],
 }
 
+impl Field<'_> {
+    /// The value, if it is a varint.
+    pub(crate) fn varint(&self) -> Option<u64> {
+        let is_varint = self.tag.first().is_some_and(|first| first & 7 == 0);
+        let (_, value) = is_varint.then(|| Fields::new(self.body).varint().ok())??;
+        Some(value)
+    }
+}
+
 impl<'m> Fields<'m> {
     pub(crate) fn new(message: &'m [u8]) -> Fields<'m> {
         Fields { rest: message }
@@ -155,6 +164,16 @@ mod tests {
         let expected: Vec<_> = expected.map(|(number, wire, body)| (number, wire, body.to_vec())).into();
         assert_eq!(all(message).unwrap(), expected);
         assert_eq!(all(b"").unwrap(), []);
+    }
+
+    #[test]
+    fn only_varints_have_a_value() {
+        let first = |message: &[u8]| Fields::new(message).next().unwrap().unwrap().varint();
+        assert_eq!(first(b"\x08\x96\x01"), Some(150));
+        assert_eq!(first(b"\x08\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01"), Some(u64::MAX));
+        for other in [&b"\x11ABCDEFGH"[..], b"\x1a\x01\x01", b"\x23", b"\x2d\x01\0\0\0"] {
+            assert_eq!(first(other), None);
+        }
     }
 
     #[test]

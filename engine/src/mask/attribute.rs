@@ -6,6 +6,18 @@
 use super::MaskError;
 use super::plan::{FieldPlan, MaskPlan};
 
+/// The member of a value that is a text (`AnyValue` of OpenTelemetry).
+pub(super) const STRING_VALUE: &str = "stringValue";
+
+/// Members of a value that something which depends on it can stand for: a text, an integer. A number of any other kind is
+/// spelled in several ways, and a truth value is told by its token. Readers of JSON take the names of the schema as well.
+pub(super) const VALUES: [&str; 4] = [STRING_VALUE, "intValue", "string_value", "int_value"];
+
+/// Is it one of [`VALUES`]?
+pub(super) fn is_value(name: &[u8]) -> bool {
+    VALUES.iter().any(|value| value.as_bytes() == name)
+}
+
 /// The attributes that are open, outermost first.
 #[derive(Clone, Default)]
 pub(super) struct OpenAttributes(Vec<Attribute>);

@@ -4,13 +4,14 @@
 //! masked disappears as a whole, whatever it holds. Structure is written as it came.
 
 use super::MaskError;
-use super::attribute::OpenAttributes;
+use super::attribute::{OpenAttributes, STRING_VALUE, is_value};
+use super::capture::{Capture, Captured, Source};
 use super::channel::Flow;
 use super::finding::UnseenKind;
 use super::keys::Keys;
 use super::lead::Lead;
 use super::nested::Nested;
-use super::plan::{Actions, FieldPlan, MAX_VALUE};
+use super::plan::{Actions, FieldPlan};
 use super::scalar::HeldScalar;
 use super::text::{Location, Sink, TextUnit};
 use crate::format::json::{Block, NameId, Place, Plain, Scalar, ScalarPart, Visit};
@@ -40,8 +41,8 @@ pub(crate) struct Document {
     given: usize,
     /// Something stands in the place of a value.
     changed: bool,
-    /// A string for which something stands that depends on it, as far as it may count.
-    value: Vec<u8>,
+    /// The value that is dropped, where what stands for it depends on it.
+    capture: Capture,
     /// Values of a frame that are texts of their own and were passed on as they came.
     values: Vec<Value>,
 }
@@ -82,8 +83,6 @@ pub(crate) enum Text {
     Dropped,
     /// Only the quotes are written.
     Emptied,
-    /// Kept, for what stands in its place depends on it.
-    Valued,
     Nested,
     /// The key of the last attribute.
     AttributeKey,
@@ -140,7 +139,7 @@ impl Document {
         self.scalar.clear();
         self.keys.reset();
         self.lead.clear();
-        self.value.clear();
+        self.capture.clear();
         self.string = Text::None;
         self.drop = None;
         self.dropped = false;
@@ -182,7 +181,7 @@ impl Document {
             + self.scalar.held()
             + self.keys.held()
             + self.lead.held()
-            + self.value.len()
+            + self.capture.held()
             + nested
     }
 
@@ -243,6 +242,11 @@ impl<'w> Writer<'w, '_> {
     /// A value begins: does something else stand in its place?
     fn begin(&mut self, place: Place<'_>, kind: Begun) -> Result<(), MaskError> {
         if self.document.drop.is_some() {
+            if self.document.capture.is_attribute() {
+                let counts =
+                    matches!(kind, Begun::String | Begun::Number) && self.is_value_of_attribute(place);
+                self.document.capture.member(counts);
+            }
             return Ok(());
         }
         let plan = self.sink.plan;
@@ -269,7 +273,9 @@ impl<'w> Writer<'w, '_> {
         }
         let Some(actions) = actions else { return Ok(()) };
         if let Some(field) = field {
-            if kind == Begun::String && self.is_valued(actions) {
+            // One of several fragments is not the value.
+            if let Some(source) = source(field, kind).filter(|_| actions.fragment.is_none()) {
+                self.capture(field.clone(), source, place);
                 return Ok(());
             }
             let before = self.sink.replaced;
@@ -280,7 +286,13 @@ impl<'w> Writer<'w, '_> {
             return self.note(before, actions);
         }
         if let Some(field) = attribute {
-            self.replace_attribute(&field, place);
+            if field.wants_value() && kind == Begun::Container {
+                self.capture(field, Source::Attribute, place);
+            } else {
+                self.replace_attribute(&field, None, self.location(place));
+                self.document.drop = Some(place.frames.len());
+                self.document.changed = true;
+            }
             return Ok(());
         }
         if self.document.is_inner() || self.document.skip.is_some() {
@@ -302,27 +314,66 @@ impl<'w> Writer<'w, '_> {
         Ok(())
     }
 
-    /// Writes what stands for the value of an attribute.
-    fn replace_attribute(&mut self, field: &FieldPlan, place: Place<'_>) {
-        let quote = self.document.quote();
-        for piece in [b"{".as_slice(), quote, b"stringValue", quote, b":"] {
-            self.raw(piece);
-        }
-        self.sink.replace_json(field, (None, false), quote, self.location(place));
-        self.raw(b"}");
+    /// Keeps a value until its end.
+    fn capture(&mut self, field: FieldPlan, source: Source, place: Place<'_>) {
+        self.document.capture.start(field, source);
         self.document.drop = Some(place.frames.len());
         self.document.changed = true;
     }
 
+    /// Is this the member of an attribute's value that is a text or an integer?
+    fn is_value_of_attribute(&self, place: Place<'_>) -> bool {
+        let Some((frame, around)) = place.frames.split_last() else { return false };
+        let name = self.sink.plan.paths().text(frame.name);
+        self.document.drop == Some(around.len()) && !frame.array && name.is_some_and(is_value)
+    }
+
+    /// Writes what stands for the value of an attribute.
+    fn replace_attribute(&mut self, field: &FieldPlan, value: Option<&[u8]>, at: Location<'_>) {
+        let quote = self.document.quote();
+        for piece in [b"{".as_slice(), quote, STRING_VALUE.as_bytes(), quote, b":"] {
+            self.raw(piece);
+        }
+        self.sink.replace_json(field, (value, false), quote, at);
+        self.raw(b"}");
+    }
+
+    /// Writes what stands for the value that was kept.
+    fn replace_captured(&mut self, captured: &Captured, at: Location<'_>) {
+        let value = captured.value.as_deref();
+        if captured.source == Source::Attribute {
+            return self.replace_attribute(&captured.field, value, at);
+        }
+        let quote = self.document.quote();
+        let number = captured.source == Source::Number;
+        self.sink.replace_json(&captured.field, (value, number), quote, at);
+    }
+
+    /// The document stops in a value that is kept: its text stands for it.
+    pub(crate) fn abandon(&mut self, place: Place<'_>) {
+        let depth = self.document.drop.unwrap_or_default();
+        let frames = place.frames.get(..depth).unwrap_or(place.frames);
+        let at = self.location(Place { frames, ..place });
+        if let Some(captured) = self.document.capture.take(false) {
+            self.replace_captured(&captured, at);
+        }
+    }
+
     /// A value ended.
-    fn finish(&mut self, place: Place<'_>) {
+    fn finish(&mut self, place: Place<'_>) -> Result<(), MaskError> {
         let depth = Some(place.frames.len());
         if self.document.drop == depth {
             self.document.drop = None;
             self.document.dropped = true;
+            if let Some(captured) = self.document.capture.take(true) {
+                let before = self.sink.replaced;
+                self.replace_captured(&captured, self.location(place));
+                self.note_at(before, place)?;
+            }
         } else if self.document.skip == depth {
             self.document.skip = None;
         }
+        Ok(())
     }
 
     /// After a text was written: a change in a signed text is noted, or refused.
@@ -346,12 +397,6 @@ impl<'w> Writer<'w, '_> {
             Some(actions) if self.sink.replaced > before => self.note(before, actions),
             _ => Ok(()),
         }
-    }
-
-    /// Is a string here kept, because what stands for it depends on it? One of several fragments is not the value.
-    fn is_valued(&self, actions: &Actions) -> bool {
-        let wanted = actions.field.as_ref().is_some_and(FieldPlan::wants_value);
-        wanted && actions.fragment.is_none() && self.document.drop.is_none()
     }
 
     /// Writes a scalar that waited for what follows it.
@@ -400,15 +445,13 @@ impl<'w> Writer<'w, '_> {
         let before = self.sink.replaced;
         let Document { unit, nested, string, signed, attributes, .. } = &mut *self.document;
         match *string {
-            Text::None | Text::Dropped | Text::Emptied => return Ok(()),
-            Text::Valued => {
-                let value = &mut self.document.value;
-                // One byte more tells a longer value apart.
-                let room = (MAX_VALUE + 1).saturating_sub(value.len());
-                value.extend_from_slice(text.get(..room).unwrap_or(text));
+            Text::None | Text::Emptied => return Ok(()),
+            Text::Dropped => {
+                self.document.capture.text(text);
                 return Ok(());
             }
-            Text::Through => self.sink.out.extend_from_slice(raw),
+            // A key may be part of a lead.
+            Text::Through => self.raw(raw),
             Text::Key => {
                 return self.leading(|writer| {
                     let Document { unit, keys, .. } = &mut *writer.document;
@@ -437,6 +480,18 @@ impl<'w> Writer<'w, '_> {
             }
         }
         self.note_at(before, place)
+    }
+}
+
+/// What must be kept of a value to know what stands for it; none if nothing is.
+fn source(field: &FieldPlan, kind: Begun) -> Option<Source> {
+    match kind {
+        _ if !field.wants_value() => None,
+        Begun::String => Some(Source::String),
+        Begun::Number => Some(Source::Number),
+        Begun::Container => field.is_token().then_some(Source::Tree),
+        // A token of `true` would tell which it is.
+        Begun::Null | Begun::Literal => None,
     }
 }
 
@@ -470,13 +525,16 @@ impl Visit for Writer<'_, '_> {
             } else {
                 self.raw(raw);
             }
+        } else {
+            self.document.capture.mark();
         }
         Ok(())
     }
 
-    fn enter(&mut self, place: Place<'_>, _array: bool, raw: &[u8]) -> Result<(), MaskError> {
+    fn enter(&mut self, place: Place<'_>, array: bool, raw: &[u8]) -> Result<(), MaskError> {
         self.begin(place, Begun::Container)?;
         if self.document.drop.is_some() {
+            self.document.capture.enter(array);
             return Ok(());
         }
         let plan = self.sink.plan;
@@ -509,9 +567,10 @@ impl Visit for Writer<'_, '_> {
                 self.document.lead.leave(self.sink.out);
             }
             self.raw(raw);
+        } else {
+            self.document.capture.leave();
         }
-        self.finish(place);
-        Ok(())
+        self.finish(place)
     }
 
     fn string(&mut self, place: Place<'_>, key: bool, raw: &[u8]) -> Result<(), MaskError> {
@@ -525,7 +584,9 @@ impl Visit for Writer<'_, '_> {
                     Text::Key
                 }
             };
-            if document.string != Text::Dropped {
+            if document.string == Text::Dropped {
+                document.capture.string(key);
+            } else {
                 self.raw(raw);
             }
             return Ok(());
@@ -535,16 +596,14 @@ impl Visit for Writer<'_, '_> {
         let actions = plan.actions(place.state);
         let string = match (self.document.drop, self.document.skip, actions) {
             (Some(_), _, _) => Text::Dropped,
-            (None, _, Some(actions)) if self.is_valued(actions) => {
-                self.document.value.clear();
-                Text::Valued
-            }
             (None, Some(_), _) => Text::Through,
             (None, None, Some(actions)) => self.choose(place, actions)?,
             (None, None, None) => Text::Own,
         };
         self.document.string = string;
-        if string != Text::Dropped {
+        if string == Text::Dropped {
+            self.document.capture.string(key);
+        } else {
             self.raw(raw);
         }
         if let Text::Fragment(number) = string {
@@ -673,15 +732,6 @@ impl Visit for Writer<'_, '_> {
                     Ok(())
                 });
             }
-            Text::Valued => {
-                let value = std::mem::take(&mut self.document.value);
-                let field = self.sink.plan.actions(place.state).and_then(|actions| actions.field.as_ref());
-                match field {
-                    Some(field) => self.sink.replace_field(field, Some(&value), at),
-                    None => return Err(MaskError::InvalidJson),
-                }
-                self.document.changed = true;
-            }
             Text::Own => unit.finish(self.sink, at)?,
             Text::AttributeKey => {
                 unit.finish(self.sink, at)?;
@@ -696,11 +746,12 @@ impl Visit for Writer<'_, '_> {
             _ => {}
         }
         self.note_at(before, place)?;
-        if string != Text::Dropped {
+        if string == Text::Dropped {
+            self.document.capture.string_end();
+        } else {
             self.raw(raw);
         }
-        self.finish(place);
-        Ok(())
+        self.finish(place)
     }
 
     fn scalar(
@@ -719,6 +770,7 @@ impl Visit for Writer<'_, '_> {
             self.begin(place, kind)?;
         }
         if self.document.drop.is_some() {
+            self.document.capture.scalar(text);
             return Ok(());
         }
         if self.document.skip.is_some() {
@@ -737,8 +789,7 @@ impl Visit for Writer<'_, '_> {
             let Document { unit, scalar, .. } = &mut *self.document;
             scalar.end(unit, self.sink, at)?;
         }
-        self.finish(place);
-        Ok(())
+        self.finish(place)
     }
 
     fn line_end(&mut self) {
@@ -747,7 +798,7 @@ impl Visit for Writer<'_, '_> {
 
     fn known_key(&mut self, _place: Place<'_>, name: NameId, raw: &[u8]) -> Result<bool, MaskError> {
         if self.document.drop.is_some() {
-            return Ok(true);
+            return Ok(!self.document.capture.is_on());
         }
         let through = self.document.skip.is_some() || self.sink.plan.is_clean(name);
         if through {

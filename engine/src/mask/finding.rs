@@ -89,6 +89,7 @@ pub struct Findings {
     list: Vec<Finding>,
     overflow: u64,
     unseen: Vec<Unseen>,
+    restored: u64,
 }
 
 impl Findings {
@@ -121,6 +122,17 @@ impl Findings {
     /// What passed without a look. Beyond [`Findings::MAX_PLACES`] places the last entry counts for all others.
     pub fn unseen(&self) -> impl Iterator<Item = &Unseen> {
         self.unseen.iter()
+    }
+
+    /// How many pseudonyms became their values again.
+    #[must_use]
+    pub fn restored(&self) -> u64 {
+        self.restored
+    }
+
+    /// Counts a pseudonym that became its value again.
+    pub(crate) fn restore(&mut self) {
+        self.restored = self.restored.saturating_add(1);
     }
 
     /// Counts something that passed without a look.

@@ -7,10 +7,11 @@
 //! A `%` without two hexadecimal digits stands for itself, as readers of forms have it. Only one layer is decoded.
 
 use super::MaskError;
+use super::capture::keep;
 use super::document::Layer;
 use super::framer::{Framer, Run};
 use super::nested::Nested;
-use super::plan::{MAX_VALUE, MaskPlan};
+use super::plan::MaskPlan;
 use super::text::{Location, Sink, TextUnit};
 use crate::format::json::Frame;
 use crate::format::paths::StateId;
@@ -117,9 +118,7 @@ impl FormBody {
             Part::Value => self.value.cell(raw, text, sink, at)?,
             Part::Dropped => {}
             Part::Kept => {
-                // One byte more tells a longer value apart.
-                let room = (MAX_VALUE + 1).saturating_sub(self.kept.len());
-                self.kept.extend_from_slice(text.get(..room).unwrap_or(text));
+                keep(text, &mut self.kept);
             }
         }
         if self.part == Part::Name {

@@ -8,6 +8,7 @@
 //! then the field goes, because nobody knows how to change it. Numbers are not scanned.
 
 use super::MaskError;
+use super::attribute::is_value;
 use super::document::Layer;
 use super::nested::Nested;
 use super::plan::{FieldPlan, Kind, MAX_ID, MaskPlan, MessageId};
@@ -94,7 +95,9 @@ impl MessageWriter {
             }
             let value = sink.plan.actions(at).is_some_and(|actions| actions.attribute_value);
             match &masked {
-                Some(masked) if value => self.attribute_value(&field, masked, sink)?,
+                Some(masked) if value => {
+                    self.attribute_value(&field, known.map(|known| known.kind), masked, sink)?;
+                }
                 _ => self.field(&field, known.map(|known| known.kind), at, depth, sink)?,
             }
             self.frames.truncate(level);
@@ -182,6 +185,7 @@ impl MessageWriter {
     fn attribute_value(
         &mut self,
         field: &Field<'_>,
+        kind: Option<Kind>,
         masked: &FieldPlan,
         sink: &mut Sink<'_>,
     ) -> Result<(), MaskError> {
@@ -192,10 +196,14 @@ impl MessageWriter {
             sink.drop_field(masked, at);
             return Ok(());
         }
+        let value = match kind {
+            Some(Kind::Message(id)) if masked.wants_value() => single_value(field.body, id, sink.plan)?,
+            _ => None,
+        };
         sized(field, sink, |sink| {
             sink.out.push(STRING_VALUE);
             let head = sink.out.len();
-            sink.replace_field(masked, None, at);
+            sink.replace_field(masked, value.as_deref(), at);
             let mut length = Vec::with_capacity(5);
             push_varint(sink.out.len() - head, &mut length);
             sink.out.splice(head..head, length);
@@ -246,6 +254,21 @@ impl MessageWriter {
         }
         Ok(false)
     }
+}
+
+/// The text or integer that is all there is in the value of an attribute, as JSON writes it.
+fn single_value(message: &[u8], id: MessageId, plan: &MaskPlan) -> Result<Option<Vec<u8>>, MaskError> {
+    let mut fields = Fields::new(message);
+    let (Some(field), None) = (fields.next()?, fields.next()?) else { return Ok(None) };
+    let name = plan.schema().and_then(|schema| schema.field(id, field.number)).map(|known| known.name);
+    if !name.and_then(|name| plan.paths().text(name)).is_some_and(is_value) {
+        return Ok(None);
+    }
+    Ok(match field.wire {
+        Wire::Sized => Some(field.body.to_vec()),
+        Wire::Number => field.varint().map(|number| number.cast_signed().to_string().into_bytes()),
+        Wire::GroupStart | Wire::GroupEnd => None,
+    })
 }
 
 /// The groups that are open in a message. Nobody describes their fields.

@@ -13,6 +13,7 @@
 mod sized;
 
 use super::MaskError;
+use super::capture::keep;
 use super::document::Layer;
 use super::finding::UnseenKind;
 use super::form::Name;
@@ -20,7 +21,7 @@ use super::framer::{Framer, Run, framer};
 use super::head::mask;
 use super::nested::Nested;
 use super::opaque::Label;
-use super::plan::MaskPlan;
+use super::plan::{FieldPlan, MaskPlan};
 use super::text::{Location, Sink, TextUnit};
 use crate::format::multipart::{Boundary, PartHead, find, parameters, undecided};
 use crate::format::{Format, FormatError, PassId};
@@ -66,6 +67,8 @@ enum Part {
     Opaque(PassId, Label),
     /// Something else stands in its place.
     Dropped,
+    /// The same, and it depends on the text.
+    Kept(Vec<u8>),
 }
 
 impl MultipartBody {
@@ -195,8 +198,11 @@ impl MultipartBody {
         } else {
             run.out.extend_from_slice(&written.finish());
         }
+        let text = matches!(part, Part::Text(_));
         self.part = part;
-        if let Some(field) = field {
+        if field.is_some_and(FieldPlan::wants_value) && text {
+            self.part = Part::Kept(Vec::new());
+        } else if let Some(field) = field {
             self.part = Part::Dropped;
             let at = self.name.location("part");
             let replace = |run: &mut Run<'_>| {
@@ -273,6 +279,10 @@ impl MultipartBody {
         let at = self.name.location("part");
         let done = match &mut self.part {
             Part::Dropped => Ok(()),
+            Part::Kept(value) => {
+                keep(text, value);
+                Ok(())
+            }
             Part::Other(framer) => framer.write(text, run),
             Part::Opaque(_, label) => label.check(text, run.out),
             Part::Text(nested) => {
@@ -295,6 +305,12 @@ impl MultipartBody {
         let at = self.name.location("part");
         match &mut self.part {
             Part::Dropped | Part::Opaque(..) => {}
+            Part::Kept(value) => {
+                let actions = run.plan.actions(self.name.state());
+                let field = actions.and_then(|actions| actions.field.as_ref()).ok_or(MaskError::Multipart)?;
+                let mut sink = Sink::new(run.plan, run.out, run.notes, run.plan.state_limit());
+                sink.replace_field(field, Some(value.as_slice()), at);
+            }
             Part::Other(framer) => framer.end(run)?,
             Part::Text(nested) => {
                 nested.finish(&mut Sink::new(run.plan, run.out, run.notes, run.plan.state_limit()), at)?;
@@ -347,6 +363,7 @@ impl Framer for MultipartBody {
         let part = match &self.part {
             Part::Text(nested) => nested.held(),
             Part::Other(framer) => framer.held(),
+            Part::Kept(value) => value.len(),
             Part::Dropped | Part::Opaque(..) => 0,
         };
         let sized = self.sized.as_ref().map_or(0, Sized::held);

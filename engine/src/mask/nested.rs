@@ -127,6 +127,7 @@ impl Nested {
             let frames = walker.place().frames.to_vec();
             let at = Location { inner: &frames, strings: base.strings.saturating_add(1), ..base };
             document.lead.release(sink.out);
+            Writer { document, sink, base: Some(base), flow: Flow::None }.abandon(walker.place());
             match document.string() {
                 Text::Key => {
                     let Document { unit, keys, .. } = document;
@@ -223,6 +224,7 @@ impl Nested {
         // SECURITY: a masked value that is no JSON has no end that could be known, so nothing after it is written. It may
         // begin like JSON: a number, a string with a quote inside.
         if document.is_dropping() {
+            Writer { document, sink, base: Some(base), flow: Flow::None }.abandon(walker.place());
             *phase = Phase::Drop;
             return Ok(());
         }

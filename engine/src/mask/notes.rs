@@ -43,6 +43,11 @@ impl Notes {
         self.findings.record(mask, what, location);
     }
 
+    /// See [`Findings::restore`].
+    pub(crate) fn restore(&mut self) {
+        self.findings.restore();
+    }
+
     /// See [`Findings::pass`].
     pub(crate) fn pass(&mut self, kind: UnseenKind, location: String) {
         self.findings.pass(kind, location);

@@ -217,6 +217,7 @@ impl MaskPlan {
             add_elements(&mut patterns);
         }
         let attributes = Attributes::new(masks.iter().filter(|_| place.is_body()));
+        let has_attributes = content.is_some_and(|content| !content.attributes.is_empty());
         if let (false, Some(content)) = (attributes.is_empty(), content) {
             add_attributes(content, &mut patterns);
         }
@@ -233,6 +234,7 @@ impl MaskPlan {
         let schema = content.and_then(|content| content.protobuf.as_ref());
         let fields = schema.into_iter().flat_map(|schema| schema.messages.values().flatten());
         let names = fields.map(|field| field.name.as_str()).chain([super::wrapped::MEMBER]);
+        let names = names.chain(super::attribute::VALUES.into_iter().filter(|_| !attributes.is_empty()));
         let paths = Paths::new(&steps, names).map_err(|_| InvalidPlan::Paths)?;
         // Only bodies have a content, and so a schema.
         let direction = if place == Place::ResponseBody { Direction::Response } else { Direction::Request };
@@ -255,7 +257,7 @@ impl MaskPlan {
             masks: scanning,
             tokens,
             keeps_values: !tokens.is_empty() || replacements.want_values(&active),
-            drops: drops_fields || (!attributes.is_empty() && replacements.drop_any()),
+            drops: drops_fields || (has_attributes && attributes.tags().any(|tag| replacements.drops(tag))),
             pseudonyms: usize::from(limits.pseudonyms),
             replacements,
             clean: Vec::new(),
@@ -520,6 +522,11 @@ impl FieldPlan {
     /// Must the value be known?
     pub(crate) fn wants_value(&self) -> bool {
         self.how.wants_value()
+    }
+
+    /// Does a token stand for the value, whatever it is?
+    pub(crate) fn is_token(&self) -> bool {
+        matches!(self.how, How::Token(..))
     }
 
     pub(crate) fn record(&self, location: &str, notes: &mut Notes) {

@@ -20,7 +20,7 @@ use fresh::{Divided, Fresh};
 use std::borrow::Cow;
 use std::collections::VecDeque;
 
-mod escape;
+pub(super) mod escape;
 mod fresh;
 mod percent;
 
@@ -215,6 +215,9 @@ impl<'s> Sink<'s> {
             Form::Percent => self.write_value(&escape::percent(&value), at.strings),
         }
         self.restored = self.restored.saturating_add(1);
+        if !self.quiet {
+            self.notes.restore();
+        }
         true
     }
 

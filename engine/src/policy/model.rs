@@ -175,8 +175,18 @@ pub struct Key {
     pub name: String,
     /// What tokens call it, so that those of an older key are told apart.
     pub id: String,
-    /// The variable in the environment of the proxy that holds it, as base64 of at least [`Secret::MIN`] bytes.
-    pub environment: String,
+    /// Where it is, as base64 of at least [`Secret::MIN`] bytes.
+    pub from: KeySource,
+}
+
+/// Where a key is. The policy never holds one.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum KeySource {
+    /// In this variable of the proxy's environment.
+    Environment(String),
+    /// In this filter state, where the proxy puts a secret of its own for each exchange.
+    FilterState(String),
 }
 
 /// What stands for a JSON number.

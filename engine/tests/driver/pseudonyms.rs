@@ -66,6 +66,8 @@ fn query_headers_and_body_of_an_exchange_share_their_tokens() {
     );
     assert_eq!(FakeHost::header(&host.response, "x-echo"), Some("<EMAIL_1> [EMAIL]"));
     driver.finish(&mut host);
+    assert_eq!(host.audit()["response"]["restored"], 4);
+    assert!(host.audit()["request"].get("restored").is_none());
     let audit = host.audit().to_string();
     for piece in ["lovelace", "bob@", "cara@", "eve@", "example.com"] {
         assert!(!audit.contains(piece), "{piece} in the audit");

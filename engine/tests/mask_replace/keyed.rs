@@ -9,9 +9,9 @@ use veilwire_engine::policy::model::{Canonical, Keyed, Replacement};
 use veilwire_engine::policy::secret::Secret;
 
 /// 32 times `A`, in base64.
-const KEY: &str = "QUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUE=";
+pub(super) const KEY: &str = "QUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUE=";
 
-fn keyed(prefix: &str, canonical: Canonical, otherwise: &str, key: Option<&str>) -> Keyed {
+pub(super) fn keyed(prefix: &str, canonical: Canonical, otherwise: &str, key: Option<&str>) -> Keyed {
     let secret = key.map_or_else(Secret::default, |key| Secret::read(key.as_bytes()).unwrap());
     Keyed { key: KeyId(0), prefix: prefix.into(), canonical, otherwise: otherwise.into(), secret }
 }

@@ -6,4 +6,5 @@ mod keyed;
 #[path = "../mask_support/mod.rs"]
 mod mask_support;
 mod partial;
+mod places;
 mod pseudonyms;

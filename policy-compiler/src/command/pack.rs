@@ -109,6 +109,9 @@ fn show_pack(name: &str, format: Format) -> Result<(), Outcome> {
 
 fn page(pack: &Pack, entries: &[Entry]) -> String {
     let mut text = format!("{}  sha256:{}\n", pack.reference, pack.digest);
+    if let Some(note) = &pack.note {
+        text.push_str(&format!("\n{note}\n"));
+    }
     if !pack.tags.is_empty() {
         text.push_str("\ntags\n");
     }
@@ -166,6 +169,9 @@ fn document(pack: &Pack, entries: &[Entry]) -> Value {
         .collect();
     let mut document = summary(pack);
     if let Some(document) = document.as_object_mut() {
+        if let Some(note) = &pack.note {
+            document.insert("note".to_owned(), note.as_str().into());
+        }
         document.insert("tags".to_owned(), tags.into());
         document.insert("detectors".to_owned(), detectors.into());
     }

@@ -3,6 +3,8 @@
 //! SECURITY: a policy that wrongly holds a credential is printed into terminals and CI logs line by line. Whatever has the form of one is
 //! overwritten first, byte by byte, so that places stay right. It recognises forms, not meanings: a password without form stays.
 
+use veilwire_engine::policy::secret::Secret;
+
 /// Prefixes that nothing but a credential has.
 const PREFIXES: &[&str] = &["sk-", "AKIA", "ASIA", "ghp_", "github_pat_", "xoxb-", "hvs.", "eyJhbGciOi"];
 /// What follows a prefix in a live credential is at least this long.
@@ -33,6 +35,11 @@ pub fn redacted(text: &str) -> String {
             rest = after;
             continue;
         }
+        if let Some((key, after)) = key_text(rest) {
+            overwrite(&mut out, key);
+            rest = after;
+            continue;
+        }
         let token = rest.find(|char| !part_of_token(char)).unwrap_or(rest.len());
         let (token, after) = match token {
             0 => rest.split_at(rest.chars().next().map_or(rest.len(), char::len_utf8)),
@@ -50,6 +57,19 @@ pub fn redacted(text: &str) -> String {
 
 fn part_of_token(char: char) -> bool {
     char.is_ascii_alphanumeric() || matches!(char, '-' | '_' | '.')
+}
+
+/// The base64 of a key of replacements that begins here, and what follows it. A path without dots may look like one too, so one
+/// with a slash must end as only base64 does, as must long words and digests.
+fn key_text(text: &str) -> Option<(&str, &str)> {
+    let plain = |char: char| char.is_ascii_alphanumeric() || matches!(char, '+' | '/');
+    let end = text.find(|char| !plain(char)).unwrap_or(text.len());
+    let padding = text.get(end..)?.bytes().take_while(|&byte| byte == b'=').count();
+    let (key, after) = text.split_at_checked(end + padding)?;
+    let digest = key.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let word = !key.bytes().any(|byte| byte.is_ascii_digit());
+    let sure = padding > 0 || !(digest || word || key.contains('/'));
+    (sure && Secret::read(key.as_bytes()).is_some()).then_some((key, after))
 }
 
 /// What follows a private key that begins here; to the end of the text if the key does not end.
@@ -87,10 +107,22 @@ mod tests {
     }
 
     #[test]
+    fn keys_of_replacements_are_overwritten() {
+        for key in
+            ["QUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUE=", "q7/+Zs0YJmqB1wVn0r8c3C4mC0kGJ5y1n8Xw2b3d4e0="]
+        {
+            let safe = redacted(&format!("{{file: {key}}}"));
+            assert_eq!(safe, format!("{{file: {}}}", "*".repeat(key.len())));
+        }
+    }
+
+    #[test]
     fn ordinary_text_stays() {
         for text in [
             "",
             "task-sk-short",
+            "a8f5f167f44f4964e6c998dee827110ca8f5f167f44f4964e6c998dee827110c",
+            "/var/lib/secrets/of/the/proxy/replacements/key1",
             "pattern: '\\bsk-[a-z]{20,}'",
             "é: ü",
             "-----BEGIN CERTIFICATE-----\nMIIB\n",

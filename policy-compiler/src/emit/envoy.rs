@@ -4,6 +4,7 @@
 //! filter; unmatched requests reach the filter too, which answers them. Private keys are named, never read.
 //! Not done: discovery services, several listeners, balancing over more than what a name resolves to.
 
+mod keys;
 mod signing;
 mod tls;
 
@@ -14,9 +15,8 @@ use crate::source::reader::Named;
 use crate::source::upstreams::{Protocol, Upstream};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use std::collections::BTreeSet;
 use std::net::IpAddr;
-use veilwire_engine::policy::model::{Key, Model, Route, RoutePath};
+use veilwire_engine::policy::model::{Model, Route, RoutePath};
 
 /// Name of the route that takes what no route of the policy matches; the dot keeps it apart from names of policies.
 const UNMATCHED: &str = "veilwire.unmatched";
@@ -86,7 +86,8 @@ pub fn emit(
                 Yaml::map([
                     ("listeners", Yaml::list([listener(policy, model, artifact, deployment)?])),
                     ("clusters", Yaml::list(clusters.collect::<Result<Vec<_>, _>>()?)),
-                ]),
+                ])
+                .with_some("secrets", keys::secrets(policy, deployment)),
             )
             .with("overload_manager", overload_manager());
     let head = format!(
@@ -175,7 +176,12 @@ fn connection_manager(
         .with("stream_idle_timeout", "300s".into())
         .with("local_reply_config", local_replies())
         .with("route_config", routes(policy, model)?)
-        .with("http_filters", Yaml::list([filter(artifact, &model.keys, deployment), router()]))
+        .with(
+            "http_filters",
+            Yaml::list(
+                keys::filter(policy).into_iter().chain([filter(policy, artifact, deployment), router()]),
+            ),
+        )
         .with("access_log", Yaml::list([access_log(policy, deployment)]));
     Ok(Yaml::map([
         ("name", "envoy.filters.network.http_connection_manager".into()),
@@ -284,7 +290,7 @@ fn unmatched() -> Yaml {
     ])
 }
 
-fn filter(artifact: &[u8], keys: &[Key], deployment: &Deployment) -> Yaml {
+fn filter(policy: &Policy, artifact: &[u8], deployment: &Deployment) -> Yaml {
     let configuration = message("google.protobuf.BytesValue").with("value", STANDARD.encode(artifact).into());
     let code = Yaml::map([("local", Yaml::map([("filename", deployment.wasm.as_str().into())]))]);
     let vm = Yaml::map([
@@ -292,7 +298,7 @@ fn filter(artifact: &[u8], keys: &[Key], deployment: &Deployment) -> Yaml {
         ("runtime", "envoy.wasm.runtime.v8".into()),
         ("code", code),
     ])
-    .with_some("environment_variables", environment(keys));
+    .with_some("environment_variables", keys::environment(policy));
     let backoff = Yaml::map([("base_interval", "0.1s".into()), ("max_interval", "1s".into())]);
     let config = Yaml::map([
         ("name", "veilwire".into()),
@@ -305,13 +311,6 @@ fn filter(artifact: &[u8], keys: &[Key], deployment: &Deployment) -> Yaml {
     ]);
     let typed = message("envoy.extensions.filters.http.wasm.v3.Wasm").with("config", config);
     Yaml::map([("name", "veilwire".into()), ("typed_config", typed)])
-}
-
-/// The variables that hold keys: the filter sees no others of Envoy's environment.
-fn environment(keys: &[Key]) -> Option<Yaml> {
-    let names: BTreeSet<&str> = keys.iter().map(|key| key.environment.as_str()).collect();
-    let names: Vec<Yaml> = names.into_iter().map(Yaml::from).collect();
-    (!names.is_empty()).then(|| Yaml::map([("host_env_keys", Yaml::list(names))]))
 }
 
 fn router() -> Yaml {

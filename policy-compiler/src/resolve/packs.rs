@@ -3,7 +3,6 @@
 use crate::diagnostic::{Code, Diagnostic, Diagnostics, did_you_mean, listing};
 use crate::pack::{self, BrokenPack, Pack};
 use crate::source::Policy;
-use crate::source::reader::not_yet;
 
 /// The imported packs, ordered by reference, and whether these are all the policy means.
 pub(crate) fn resolve(policy: &Policy, out: &mut Diagnostics) -> Result<(Vec<Pack>, bool), BrokenPack> {
@@ -17,10 +16,6 @@ pub(crate) fn resolve(policy: &Policy, out: &mut Diagnostics) -> Result<(Vec<Pac
         complete = false;
         let name = import.value.split('@').next().unwrap_or("");
         let versioned = pack::references().find(|reference| reference.split('@').next() == Some(name));
-        if pack::LATER.iter().any(|later| later.split('@').next() == Some(name)) {
-            out.push(not_yet(import.span, &format!("pack `{}`", import.value)));
-            continue;
-        }
         let diagnostic =
             Diagnostic::at(Code::E0301, import.span, format!("pack `{}` does not exist", import.value));
         out.push(match versioned.or_else(|| did_you_mean(&import.value, pack::references())) {

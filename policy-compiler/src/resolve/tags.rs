@@ -31,6 +31,7 @@ pub struct Replaced {
 
 /// All tags by name.
 pub(super) fn resolve(policy: &Policy, packs: &[Pack], out: &mut Diagnostics) -> BTreeMap<String, Replaced> {
+    check_ids(&policy.keys, out);
     let mut tags = BTreeMap::new();
     for entry in packs.iter().flat_map(|pack| &pack.tags) {
         tags.entry(entry.name.value.clone())
@@ -104,6 +105,20 @@ fn effective(
         numbers: tag.numbers,
         own: own.map(|span| (span, tag.placeholder.as_ref().map(|text| text.span))),
         replaced: tag.replaced,
+    }
+}
+
+/// Reports keys whose tokens could not be told apart.
+fn check_ids(keys: &[Named<Key>], out: &mut Diagnostics) {
+    let mut known: BTreeMap<&str, Span> = BTreeMap::new();
+    for id in keys.iter().filter_map(|key| key.body.id.as_ref()) {
+        if let Some(first) = known.get(id.value.as_str()) {
+            let message = format!("two keys have the id `{}`", id.value);
+            let help = "tokens say the id of their key: give every key its own, and a new one to a new key";
+            out.push(Diagnostic::at(Code::E0316, id.span, message).also(*first, "first here").help(help));
+        } else {
+            known.insert(&id.value, id.span);
+        }
     }
 }
 

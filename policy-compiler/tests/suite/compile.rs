@@ -3,8 +3,8 @@
 use crate::support::{deployment, files, source};
 use veilwire_engine::policy::Policy;
 use veilwire_engine::policy::model::{
-    Canonical, Effect, Field, Model, Numbers, Partial, Pseudonym, Replacement, RoutePath, Severity, Thinking,
-    TlsVersion,
+    Canonical, Effect, Field, KeySource, Model, Numbers, Partial, Pseudonym, Replacement, RoutePath,
+    Severity, Thinking, TlsVersion,
 };
 use veilwire_policy_compiler::detect::Probe;
 use veilwire_policy_compiler::diagnostic::render;
@@ -200,9 +200,9 @@ fn keys_are_where_the_policy_says_and_nowhere_else() {
 ",
     )]);
     let compiled = compile(&source);
-    let names: Vec<_> =
-        compiled.model.keys.iter().map(|key| (key.name.as_str(), key.environment.as_str())).collect();
-    assert_eq!(names, [("first", "FIRST_KEY"), ("second", "SECOND_KEY")]);
+    let variable = |name: &str| KeySource::Environment(name.into());
+    let names: Vec<_> = compiled.model.keys.iter().map(|key| (key.name.as_str(), key.from.clone())).collect();
+    assert_eq!(names, [("first", variable("FIRST_KEY")), ("second", variable("SECOND_KEY"))]);
     let replacement =
         |name: &str| &compiled.model.tags.iter().find(|tag| tag.name == name).unwrap().replacement;
     let Replacement::Tokenize(token) = replacement("pii.email") else { panic!("no token") };
@@ -215,7 +215,33 @@ fn keys_are_where_the_policy_says_and_nowhere_else() {
     let emitted = compiled.envoy_yaml.lines().find(|line| line.contains("host_env_keys:")).unwrap();
     assert_eq!(emitted.trim(), "host_env_keys: [FIRST_KEY, SECOND_KEY]");
     // Envoy hands the filter nothing where no key is declared.
-    assert!(!compile(&first_light()).envoy_yaml.contains("environment_variables"));
+    let none = compile(&first_light()).envoy_yaml;
+    assert!(!none.contains("environment_variables") && !none.contains("set_filter_state"));
+    assert!(!compiled.envoy_yaml.contains("set_filter_state"));
+}
+
+#[test]
+fn a_key_in_a_file_is_a_secret_of_envoy_and_its_file_no_part_of_the_artifact() {
+    let source = edited(&[(
+        "  identity:\n",
+        "  keys: {second: {hmacSha256: {id: k2, from: {file: keys/second.key}}}}
+  tags:
+    pii.email: {severity: low, replace: {tokenize: {key: second}}}
+  identity:
+",
+    )]);
+    let compiled = compile(&source);
+    assert_eq!(compiled.model.keys[0].from, KeySource::FilterState("veilwire.key.second".into()));
+    assert!(!compiled.artifact.windows(10).any(|piece| piece == b"second.key"));
+    let yaml = &compiled.envoy_yaml;
+    assert!(yaml.contains("keys/second.key") && yaml.contains("%SECRET(veilwire.key.second)%"), "{yaml}");
+    let place = |text: &str| yaml.find(text).unwrap_or_else(|| panic!("no `{text}` in {yaml}"));
+    assert!(
+        place("envoy.filters.http.set_filter_state") < place("failure_policy: FAIL_RELOAD")
+            && place("failure_policy") < place("name: envoy.filters.http.router"),
+        "in front"
+    );
+    assert!(!yaml.contains("environment_variables"));
 }
 
 #[test]

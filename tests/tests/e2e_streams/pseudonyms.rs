@@ -1,5 +1,8 @@
-//! Replacements in real Envoy: pseudonyms, partial values, dropped members, and tokens with a key of Envoy's environment.
+//! Replacements in real Envoy: pseudonyms, partial values, dropped members, and tokens with a key of Envoy's environment or of a
+//! file.
 
+use std::path::Path;
+use tempfile::TempDir;
 use veilwire_tests::envoy::{Options, validate};
 use veilwire_tests::site::{Kit, POLICY, Site};
 use veilwire_tests::upstream::Upstream;
@@ -144,4 +147,48 @@ fn without_its_key_envoy_does_not_start() {
     let output = validate(&kit.config, Some(kit.folder())).unwrap();
     let told = String::from_utf8_lossy(&output.stderr);
     assert!(!output.status.success() && told.contains("key 0 is not there"), "{told}");
+}
+
+/// The same policy, with its key in this file.
+fn filed(file: &Path) -> String {
+    keyed().replacen(&format!("environment: {VARIABLE}"), &format!("file: {}", file.display()), 1)
+}
+
+#[test]
+fn tokens_are_made_with_a_key_of_a_file() {
+    let folder = TempDir::new().unwrap();
+    let file = folder.path().join("pseudonym.key");
+    std::fs::write(&file, format!("{KEY}\n")).unwrap();
+    let site = Site::with_options("corpus.yaml", &filed(&file), &Options::default()).unwrap();
+    for _ in 0..2 {
+        let (seen, answer) = exchange(
+            &site,
+            &ask("mail Ada@Example.com"),
+            ("application/json", &["{\"choices\":[{\"message\":{\"content\":\"ada@example.com\"}}]}"]),
+        );
+        assert!(seen.contains("mail c_k1_76SNTW2JMSMKN2FP\""), "{seen}");
+        assert_eq!(answer, "{\"choices\":[{\"message\":{\"content\":\"c_k1_76SNTW2JMSMKN2FP\"}}]}");
+    }
+    let log = site.envoy.log_tail();
+    assert!(!log.contains(KEY) && !site.kit.compiled.envoy_yaml.contains(KEY), "the key is told");
+    let dump = site.envoy.admin("GET", "/config_dump").unwrap();
+    assert!(dump.contains("veilwire.key.pseudonyms") && !dump.contains(KEY), "the key is told");
+    assert!(!site.access_log.text().unwrap().contains(KEY), "the key is told");
+}
+
+#[test]
+fn without_a_usable_key_in_its_file_no_exchange_passes() {
+    let folder = TempDir::new().unwrap();
+    let file = folder.path().join("pseudonym.key");
+    // 31 bytes: one too few.
+    std::fs::write(&file, "QUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQQ==").unwrap();
+    let site = Site::with_options("corpus.yaml", &filed(&file), &Options::default()).unwrap();
+    for _ in 0..2 {
+        let head = site.post("chat", "application/json").unwrap();
+        let sent = site.http1().unwrap().request(&head, ask("mail Ada@Example.com").as_bytes());
+        let response = sent.unwrap_or_else(|error| panic!("{error:#}\n{}", site.envoy.log_tail()));
+        assert_eq!(response.head.status, 503, "{}", site.envoy.log_tail());
+    }
+    assert!(site.envoy.log_tail().contains("a key of the policy is missing"), "{}", site.envoy.log_tail());
+    assert!(site.upstream.arrived().is_none(), "the upstream was asked");
 }

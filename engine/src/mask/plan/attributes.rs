@@ -41,6 +41,11 @@ impl Attributes {
         self.list.iter().map(|key| key.text.len()).max().unwrap_or_default()
     }
 
+    /// The tags of all keys.
+    pub(super) fn tags(&self) -> impl Iterator<Item = TagId> {
+        self.list.iter().map(|key| key.tag)
+    }
+
     /// The masks and tags of a key.
     pub(super) fn matching(&self, text: &[u8]) -> Vec<(MaskId, TagId)> {
         let matches = |key: &&Key| match text.strip_prefix(key.text.as_slice()) {

@@ -127,9 +127,9 @@ impl Replacements {
         found.iter().any(|id| self.strictest(&DetectorBits::from_iter([id]), true).how.wants_value())
     }
 
-    /// Does nothing stand for the values of some tag?
-    pub(super) fn drop_any(&self) -> bool {
-        self.tags.iter().any(|entry| entry.how.is_drop())
+    /// Does nothing stand for the values of this tag?
+    pub(super) fn drops(&self, tag: TagId) -> bool {
+        self.tags.get(tag.index()).is_some_and(|entry| entry.how.is_drop())
     }
 
     fn texts(&self) -> impl Iterator<Item = &[u8]> {

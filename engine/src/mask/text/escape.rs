@@ -1,7 +1,7 @@
 //! How text is written where not every byte means itself.
 
 /// Inside of a JSON string (RFC 8259, section 7).
-pub(super) fn json(text: &[u8]) -> Vec<u8> {
+pub(in super::super) fn json(text: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(text.len());
     for &byte in text {
         match byte {

@@ -59,6 +59,21 @@ fn the_token_of_a_known_value_is_the_one_that_others_compute() {
 }
 
 #[test]
+fn tokens_of_an_older_key_pass_beside_those_of_the_new_one() {
+    let mut tags = tags();
+    let other = Some("QkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkI=");
+    tags[0].replacement = Replacement::Tokenize(keyed("c_k2_", Canonical::Lowercase, "[EMAIL]", other));
+    let plan = Setup::default().plan_with(&tags);
+    let old = "c_k1_76SNTW2JMSMKN2FP";
+    let new = out(&plan, Format::Text, "ada@example.com");
+    assert!(new.starts_with("c_k2_") && new[5..] != old[5..], "{new}");
+    let made = out(&plan, Format::Json, &format!("{{\"was\":\"{old}\",\"is\":\"ada@example.com\"}}"));
+    assert_eq!(made, format!("{{\"was\":\"{old}\",\"is\":\"{new}\"}}"));
+    // What went through twice is what went through once.
+    assert_eq!(out(&plan, Format::Json, &made), made);
+}
+
+#[test]
 fn a_shape_stays_a_shape() {
     let plan = plan(Some(KEY));
     let made = out(&plan, Format::Json, "{\"id\":\"078-05-1121\",\"who\":\"A\\\"b-12é\"}");

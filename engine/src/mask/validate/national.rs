@@ -52,6 +52,8 @@ fn check(scheme: Scheme, matched: &[u8]) -> Option<bool> {
         Scheme::SgNric => letters::sg_nric(matched)?,
         Scheme::FiHetu => letters::fi_hetu(matched)?,
         Scheme::MxCurp => letters::mx_curp(matched)?,
+        Scheme::HkId => letters::hk_id(matched)?,
+        Scheme::TwId => letters::tw_id(matched)?,
         Scheme::Vin => letters::vin(matched)?,
     })
 }
@@ -279,7 +281,7 @@ mod tests {
     use super::*;
 
     /// Numbers that authorities publish as examples, or made up to their rules; none was given to anybody.
-    const VALID: [(Scheme, &str); 34] = [
+    const VALID: [(Scheme, &str); 37] = [
         (Scheme::UsAba, "021000021"),
         (Scheme::UsNpi, "1234567893"),
         (Scheme::UkNhs, "943 476 5919"),
@@ -314,6 +316,9 @@ mod tests {
         (Scheme::ThId, "1-1017-00230-70-8"),
         (Scheme::ZaId, "8001015009087"),
         (Scheme::TrId, "10000000146"),
+        (Scheme::HkId, "A123456(3)"),
+        (Scheme::HkId, "AB987654(3)"),
+        (Scheme::TwId, "A123456789"),
     ];
 
     #[test]

@@ -87,10 +87,28 @@ mod tests {
 
     #[test]
     fn addresses_of_machines_are_told_from_paths_of_programs() {
-        for good in ["2001:db8::1", "::ffff:192.0.2.33", "fe80::1%eth0/64", "2001:db8:0:1:1:1:1:1"] {
+        for good in [
+            "2001:db8::1",
+            "::ffff:192.0.2.33",
+            "fe80::1%eth0/64",
+            "2001:db8:0:1:1:1:1:1",
+            "2001::",
+            "1:2:3:4:5:6:7::",
+        ] {
             assert!(ipv6(good.as_bytes()), "{good}");
         }
-        for bad in ["ab::cd", "::", "::1", "12:34:56", "1:2:3:4:5:6:7:8:9", "2001::db8::1", "", "g::1"] {
+        for bad in [
+            "ab::cd",
+            "f064::",
+            "12::",
+            "::",
+            "::1",
+            "12:34:56",
+            "1:2:3:4:5:6:7:8:9",
+            "2001::db8::1",
+            "",
+            "g::1",
+        ] {
             assert!(!ipv6(bad.as_bytes()), "{bad}");
         }
     }

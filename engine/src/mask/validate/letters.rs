@@ -157,6 +157,9 @@ pub(super) fn icao(matched: &[u8]) -> Option<bool> {
 
 /// Immigration Department of Hong Kong: weights 9 to 2 modulo 11 with A for ten; a second letter that is not there counts 36.
 pub(super) fn hk_id(matched: &[u8]) -> Option<bool> {
+    if !matched.ends_with(b")") {
+        return None;
+    }
     let two = characters::<9>(matched);
     let [first, second, digits @ ..] = two.or_else(|| {
         let [first, digits @ ..] = characters::<8>(matched)?;

@@ -47,9 +47,14 @@ pub(super) fn grouped(matched: &[u8]) -> bool {
     let rises = all().zip(all().skip(1)).all(|(one, next)| one < next);
     let is_round = all().all(|group| group.is_multiple_of(10));
     let is_even = (1..groups.used).all(|place| groups.group(place).len() == groups.group(0).len());
-    let small = is_even && groups.used == 3 && number(groups.group(0)) < 256;
-    let abroad = matched.get(1..4).is_some_and(|begin| begin.contains(&b'-')) && groups.count > 10;
-    !(rises && is_even) && !is_round && !small && (!abroad || has_country(groups.digits()))
+    let is_small = is_even && groups.used == 3 && number(groups.group(0)) < 256;
+    let is_row = is_even && rises && matched.contains(&b' ');
+    if is_round || is_small || is_row {
+        return false;
+    }
+    // With one to three digits and a dash in front of ten and more it says its country.
+    let is_abroad = matched.get(1..4).is_some_and(|begin| begin.contains(&b'-')) && groups.count > 10;
+    !is_abroad || has_country(groups.digits())
 }
 
 /// A number as it is written inside a country: six to thirteen digits (nine if a zero begins them) in groups that are no date, no year with pages, and no row
@@ -406,6 +411,44 @@ mod tests {
             assert!(!international(bad.as_bytes()), "{bad}");
         }
         assert!(COUNTRIES.is_sorted_by_key(|&(code, ..)| code));
+    }
+
+    #[test]
+    fn a_trunk_zero_behind_the_country_does_not_count() {
+        assert!(international(b"0044 07456934723") && international(b"+49 0171 2345678"));
+        assert!(!international(b"+44 007456934723"));
+    }
+
+    #[test]
+    fn small_countries_have_short_numbers() {
+        for good in ["+376712345", "+67620123", "+690 3101", "+685 20123"] {
+            assert!(international(good.as_bytes()), "{good}");
+        }
+        assert!(!international(b"+49 12345"));
+    }
+
+    #[test]
+    fn groups_of_tables_are_no_numbers() {
+        for good in ["22 41 62 13", "655 437 108", "612 34 56 78", "1800 425 3800", "62-899-7401-2346"] {
+            assert!(grouped(good.as_bytes()), "{good}");
+        }
+        for bad in [
+            "10 20 30 40",
+            "12 23 34 45",
+            "200 255 128",
+            "300 400 500",
+            "99-899-7401-2346",
+            "22 22 22 22",
+            "",
+        ] {
+            assert!(!grouped(bad.as_bytes()), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_short_number_needs_a_word() {
+        assert!(near(b"08000700") && !national(b"08000700"));
+        assert!(!near(b"2004-12-06") && !near(b"12345"));
     }
 
     #[test]

@@ -29,6 +29,8 @@ pub fn holds(validator: Validator, matched: &[u8]) -> bool {
             Validator::Mod97 => letters::mod_97(matched),
             Validator::PhoneInternational => phone::international(matched),
             Validator::PhoneNational => phone::national(matched),
+            Validator::PhoneNear => phone::near(matched),
+            Validator::PhoneGrouped => phone::grouped(matched),
             Validator::Ipv6 => address::ipv6(matched),
             Validator::Base58check => address::base58check(matched),
             Validator::Bech32 => address::bech32(matched),

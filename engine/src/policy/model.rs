@@ -247,6 +247,10 @@ pub enum Validator {
     PhoneInternational,
     /// Six to thirteen digits in groups that are no date.
     PhoneNational,
+    /// The same behind a word that announces it: numbers of services are shorter.
+    PhoneNear,
+    /// Groups as numbering plans have them, that are no row of round or rising numbers.
+    PhoneGrouped,
     /// An address of IP version 6 (RFC 4291).
     Ipv6,
     /// Base58 with a checksum, as in addresses of Bitcoin.
@@ -329,6 +333,10 @@ pub enum Scheme {
     ZaId,
     /// Turkey: identity number.
     TrId,
+    /// Hong Kong: identity card.
+    HkId,
+    /// Taiwan: national identification card.
+    TwId,
     /// Vehicle identification number with its check digit, as in North America and China.
     Vin,
 }

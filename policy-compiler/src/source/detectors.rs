@@ -134,8 +134,10 @@ pub const VALIDATORS: &[(&str, Validator)] = &[
     ("ipv6", Validator::Ipv6),
     ("luhn", Validator::Luhn),
     ("mod-97", Validator::Mod97),
+    ("phone-grouped", Validator::PhoneGrouped),
     ("phone-international", Validator::PhoneInternational),
     ("phone-national", Validator::PhoneNational),
+    ("phone-near", Validator::PhoneNear),
     ("us-ssn", Validator::UsSsn),
     ("us-aba", Validator::Number(Scheme::UsAba)),
     ("us-npi", Validator::Number(Scheme::UsNpi)),
@@ -171,6 +173,8 @@ pub const VALIDATORS: &[(&str, Validator)] = &[
     ("th-id", Validator::Number(Scheme::ThId)),
     ("za-id", Validator::Number(Scheme::ZaId)),
     ("tr-id", Validator::Number(Scheme::TrId)),
+    ("hk-id", Validator::Number(Scheme::HkId)),
+    ("tw-id", Validator::Number(Scheme::TwId)),
     ("vin", Validator::Number(Scheme::Vin)),
 ];
 

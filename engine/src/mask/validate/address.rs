@@ -3,15 +3,18 @@
 use sha2::{Digest, Sha256};
 use std::net::Ipv6Addr;
 
-/// RFC 4291 section 2.2: an address as it is written. At least two groups, and a digit in one of them: paths of programs such as
-/// `ab::cd` have the same form.
+/// RFC 4291 section 2.2: an address as it is written. At least two groups (or one of four characters before `::`), and a digit in one of
+/// them: paths of programs such as `ab::cd` have the same form.
 pub(super) fn ipv6(matched: &[u8]) -> bool {
     // The zone (RFC 4007) and the length of the prefix are no part of the address.
     let end = matched.iter().position(|byte| matches!(byte, b'%' | b'/')).unwrap_or(matched.len());
     let (matched, _) = matched.split_at_checked(end).unwrap_or((matched, &[]));
     let Ok(text) = str::from_utf8(matched) else { return false };
     let groups = text.split([':', '.']).filter(|group| !group.is_empty()).count();
-    groups >= 2 && matched.iter().any(u8::is_ascii_digit) && text.parse::<Ipv6Addr>().is_ok()
+    // A net of one group is told from a path by its four characters, of which the first is a digit.
+    let is_net =
+        matched.len() == 6 && text.ends_with("::") && text.starts_with(|first: char| first.is_ascii_digit());
+    (groups >= 2 || is_net) && matched.iter().any(u8::is_ascii_digit) && text.parse::<Ipv6Addr>().is_ok()
 }
 
 /// Base58Check: a version byte, 20 bytes or more, and the begin of their doubled SHA-256.
@@ -84,10 +87,28 @@ mod tests {
 
     #[test]
     fn addresses_of_machines_are_told_from_paths_of_programs() {
-        for good in ["2001:db8::1", "::ffff:192.0.2.33", "fe80::1%eth0/64", "2001:db8:0:1:1:1:1:1"] {
+        for good in [
+            "2001:db8::1",
+            "::ffff:192.0.2.33",
+            "fe80::1%eth0/64",
+            "2001:db8:0:1:1:1:1:1",
+            "2001::",
+            "1:2:3:4:5:6:7::",
+        ] {
             assert!(ipv6(good.as_bytes()), "{good}");
         }
-        for bad in ["ab::cd", "::", "::1", "12:34:56", "1:2:3:4:5:6:7:8:9", "2001::db8::1", "", "g::1"] {
+        for bad in [
+            "ab::cd",
+            "f064::",
+            "12::",
+            "::",
+            "::1",
+            "12:34:56",
+            "1:2:3:4:5:6:7:8:9",
+            "2001::db8::1",
+            "",
+            "g::1",
+        ] {
             assert!(!ipv6(bad.as_bytes()), "{bad}");
         }
     }

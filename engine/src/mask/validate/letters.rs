@@ -72,7 +72,11 @@ const IBAN_LENGTHS: [(&[u8], u8); 18] = [
 
 /// Direccion General de la Policia, NIF and NIE: a letter for the number modulo 23; X, Y and Z stand for 0, 1 and 2.
 pub(super) fn es_nif(matched: &[u8]) -> Option<bool> {
-    let [first, body @ .., letter] = characters::<9>(matched)?;
+    let [first, body @ .., letter] = characters::<9>(matched).or_else(|| {
+        // A zero in front may be left out.
+        let [a, b, c, d, e, f, g, letter] = characters::<8>(matched)?;
+        Some([b'0', a, b, c, d, e, f, g, letter])
+    })?;
     let first = match first {
         b'X' | b'K' | b'L' | b'M' => 0,
         b'Y' => 1,
@@ -149,6 +153,37 @@ pub(super) fn icao(matched: &[u8]) -> Option<bool> {
         .map(|(&byte, &weight)| u32::from(value(byte)) * weight)
         .sum();
     Some(sum % 10 == u32::from(check.checked_sub(b'0')?))
+}
+
+/// Immigration Department of Hong Kong: weights 9 to 2 modulo 11 with A for ten; a second letter that is not there counts 36.
+pub(super) fn hk_id(matched: &[u8]) -> Option<bool> {
+    if !matched.ends_with(b")") {
+        return None;
+    }
+    let two = characters::<9>(matched);
+    let [first, second, digits @ ..] = two.or_else(|| {
+        let [first, digits @ ..] = characters::<8>(matched)?;
+        let [a, b, c, d, e, f, check] = digits;
+        Some([0, first, a, b, c, d, e, f, check])
+    })?;
+    let [.., check] = digits;
+    if !second.is_ascii_alphabetic() || first.is_ascii_digit() {
+        return None;
+    }
+    let first = if first == 0 { 36 } else { value(first) };
+    let sum = 9 * u32::from(first) + 8 * u32::from(value(second)) + u32::from(value(check));
+    let body = digits.iter().zip([7, 6, 5, 4, 3, 2]).map(|(&digit, weight)| u32::from(value(digit)) * weight);
+    Some((sum + body.sum::<u32>()).is_multiple_of(11))
+}
+
+/// Ministry of the Interior of Taiwan: a letter stands for two digits, weights 1, 9 to 1 and 1, modulo 10.
+pub(super) fn tw_id(matched: &[u8]) -> Option<bool> {
+    // By letter; the numbers follow the order in which cities were named.
+    const CITIES: &[u8; 26] = b"\x0A\x0B\x0C\x0D\x0E\x0F\x10\x11\x22\x12\x13\x14\x15\x16\x23\x17\x18\x19\x1A\x1B\x1C\x1D\x20\x1E\x1F\x21";
+    let [first, rest @ ..] = characters::<10>(matched)?;
+    let city = u32::from(*CITIES.get(usize::from(first.checked_sub(b'A')?))?);
+    let sum = city / 10 + city % 10 * 9 + weighted(&exactly::<9>(&rest)?, &[8, 7, 6, 5, 4, 3, 2, 1, 1]);
+    Some(sum.is_multiple_of(10))
 }
 
 /// 49 CFR 565.15: letters have values, the ninth character is the sum modulo 11, X for ten.

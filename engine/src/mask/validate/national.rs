@@ -52,6 +52,8 @@ fn check(scheme: Scheme, matched: &[u8]) -> Option<bool> {
         Scheme::SgNric => letters::sg_nric(matched)?,
         Scheme::FiHetu => letters::fi_hetu(matched)?,
         Scheme::MxCurp => letters::mx_curp(matched)?,
+        Scheme::HkId => letters::hk_id(matched)?,
+        Scheme::TwId => letters::tw_id(matched)?,
         Scheme::Vin => letters::vin(matched)?,
     })
 }
@@ -279,7 +281,7 @@ mod tests {
     use super::*;
 
     /// Numbers that authorities publish as examples, or made up to their rules; none was given to anybody.
-    const VALID: [(Scheme, &str); 34] = [
+    const VALID: [(Scheme, &str); 38] = [
         (Scheme::UsAba, "021000021"),
         (Scheme::UsNpi, "1234567893"),
         (Scheme::UkNhs, "943 476 5919"),
@@ -288,6 +290,7 @@ mod tests {
         (Scheme::FrNir, "2 55 08 14 168 025 38"),
         (Scheme::EsNif, "12345678Z"),
         (Scheme::EsNif, "X-1234567-L"),
+        (Scheme::EsNif, "1111111-G"),
         (Scheme::ItFiscalCode, "RSSMRA85T10A562S"),
         (Scheme::PlPesel, "44051401458"),
         (Scheme::PlNip, "123-456-32-18"),
@@ -314,6 +317,9 @@ mod tests {
         (Scheme::ThId, "1-1017-00230-70-8"),
         (Scheme::ZaId, "8001015009087"),
         (Scheme::TrId, "10000000146"),
+        (Scheme::HkId, "A123456(3)"),
+        (Scheme::HkId, "AB987654(3)"),
+        (Scheme::TwId, "A123456789"),
     ];
 
     #[test]
@@ -342,8 +348,10 @@ mod tests {
             let longer = [bytes, b"1"].concat();
             for other in [b"", b"1".as_slice(), &bytes[1..], &bytes[..bytes.len() - 1], &longer, &[b'1'; 128]]
             {
-                // Of twelve digits of a personnummer, or thirteen characters with its sign, ten decide.
-                assert!(!holds(scheme, other) || scheme == Scheme::SePnr, "{scheme:?}");
+                // Of twelve digits of a personnummer, or thirteen characters with its sign, ten decide; a NIF may be written
+                // without its first zero.
+                let is_shorter = matches!(scheme, Scheme::SePnr | Scheme::EsNif);
+                assert!(!holds(scheme, other) || is_shorter, "{scheme:?}");
             }
         }
     }

@@ -7,36 +7,76 @@ const MOST: usize = 20;
 
 /// ITU-T E.164: a country code that is assigned, and as many digits as its numbers have.
 ///
-/// A trunk zero in parentheses, as in `+44 (0)20`, does not count, nor does an extension.
+/// A trunk zero in parentheses, as in `+44 (0)20`, does not count, nor does one that begins the second group, nor an extension.
 pub(super) fn international(matched: &[u8]) -> bool {
     let mut groups = Groups::default();
     if !groups.read(matched) {
         return false;
     }
-    let mut digits = groups.digits();
-    if !matched.contains(&b'+') {
+    let digits = groups.digits();
+    match digits {
         // What stands for the plus sign: in North America, and in most other countries.
-        digits = match digits {
-            [0, 1, 1, rest @ ..] | [0, 0, rest @ ..] => rest,
-            _ => return false,
-        };
+        _ if matched.contains(&b'+') => has_country(digits),
+        [0, 1, 1, rest @ ..] | [0, 0, rest @ ..] => has_country(rest),
+        _ => false,
     }
+}
+
+/// Do a country code, and as many digits as its numbers have, stand here?
+fn has_country(digits: &[u8]) -> bool {
     let fits = |length: usize| {
         let (code, rest) = digits.split_at_checked(length)?;
         let code = u16::try_from(number(code)).ok()?;
         let place = COUNTRIES.binary_search_by_key(&code, |&(known, ..)| known).ok()?;
         let &(_, least, most) = COUNTRIES.get(place)?;
-        Some((usize::from(least)..=usize::from(most)).contains(&rest.len()))
+        let trunk = usize::from(rest.first() == Some(&0));
+        let lengths = usize::from(least)..=usize::from(most);
+        Some(lengths.contains(&rest.len()) || lengths.contains(&(rest.len() - trunk)))
     };
     (1..=3).any(|length| fits(length) == Some(true)) && !digits.get(1..).is_some_and(is_constant)
+}
+
+/// Groups as numbering plans have them, without anything that says so: eight to thirteen digits, and not what tables have: groups
+/// that are all round or rise from each to the next, or three values of at most 255 and the like.
+pub(super) fn grouped(matched: &[u8]) -> bool {
+    let mut groups = Groups::default();
+    if !groups.read(matched) || !(8..=13).contains(&groups.count) || is_constant(groups.digits()) {
+        return false;
+    }
+    let all = || (0..groups.used).map(|place| number(groups.group(place)));
+    let rises = all().zip(all().skip(1)).all(|(one, next)| one < next);
+    let is_round = all().all(|group| group.is_multiple_of(10));
+    let is_even = (1..groups.used).all(|place| groups.group(place).len() == groups.group(0).len());
+    let is_small = is_even && groups.used == 3 && number(groups.group(0)) < 256;
+    let is_row = is_even && rises && matched.contains(&b' ');
+    if is_round || is_small || is_row {
+        return false;
+    }
+    // With one to three digits and a dash in front of ten and more it says its country.
+    let is_abroad = matched.get(1..4).is_some_and(|begin| begin.contains(&b'-')) && groups.count > 10;
+    !is_abroad || has_country(groups.digits())
 }
 
 /// A number as it is written inside a country: six to thirteen digits (nine if a zero begins them) in groups that are no date, no year with pages, and no row
 /// of one digit.
 pub(super) fn national(matched: &[u8]) -> bool {
+    // A zero in front stands for the country: then nothing of the number is left out.
+    let is_short = |groups: &Groups| {
+        groups.digits().starts_with(&[0]) && matched.first() != Some(&b'(') && groups.count < 9
+    };
+    dialled(matched).is_some_and(|groups| !is_short(&groups))
+}
+
+/// The same behind a word for a telephone, where a zero may begin a short number too.
+pub(super) fn near(matched: &[u8]) -> bool {
+    dialled(matched).is_some()
+}
+
+/// Six to thirteen digits that are no date, no year with pages, and no row of one digit.
+fn dialled(matched: &[u8]) -> Option<Groups> {
     let mut groups = Groups::default();
     if !groups.read(matched) || !(6..=13).contains(&groups.count) {
-        return false;
+        return None;
     }
     let year = |digits: &[u8]| digits.len() == 4 && matches!(number(digits), 1900..=2099);
     let day = |digits: &[u8]| digits.len() <= 2;
@@ -51,10 +91,8 @@ pub(super) fn national(matched: &[u8]) -> bool {
         }
         _ => false,
     };
-    // A zero in front stands for the country: then nothing of the number is left out.
-    let short = groups.digits().starts_with(&[0]) && matched.first() != Some(&b'(') && groups.count < 9;
     let cited = matched.first() == Some(&b'(') && year(groups.group(0));
-    !dated && !short && !cited && !is_constant(groups.digits())
+    (!dated && !cited && !is_constant(groups.digits())).then_some(groups)
 }
 
 /// The digits of a number in the groups in which it is written.
@@ -123,7 +161,7 @@ impl Groups {
 /// Country codes, with the fewest and the most digits of a number behind them.
 ///
 /// Source: ITU-T E.164 assigned country codes; lengths as in the metadata of libphonenumber 9.0.43 (Apache-2.0), but at least
-/// seven where a country has that many.
+/// seven (six in Germany) in countries that use shorter ones for services only.
 const COUNTRIES: [(u16, u8, u8); 215] = [
     (1, 10, 10),
     (7, 10, 10),
@@ -144,7 +182,7 @@ const COUNTRIES: [(u16, u8, u8); 215] = [
     (46, 7, 12),
     (47, 7, 8),
     (48, 7, 10),
-    (49, 7, 13),
+    (49, 6, 13),
     (51, 8, 9),
     (52, 10, 10),
     (53, 7, 10),
@@ -246,7 +284,7 @@ const COUNTRIES: [(u16, u8, u8); 215] = [
     (373, 8, 8),
     (374, 8, 8),
     (375, 7, 11),
-    (376, 7, 9),
+    (376, 6, 9),
     (377, 8, 9),
     (378, 8, 10),
     (380, 9, 10),
@@ -268,7 +306,7 @@ const COUNTRIES: [(u16, u8, u8); 215] = [
     (505, 8, 8),
     (506, 8, 10),
     (507, 7, 11),
-    (508, 7, 9),
+    (508, 6, 9),
     (509, 8, 8),
     (590, 9, 9),
     (591, 8, 9),
@@ -285,20 +323,20 @@ const COUNTRIES: [(u16, u8, u8); 215] = [
     (673, 7, 7),
     (674, 7, 7),
     (675, 7, 8),
-    (676, 7, 7),
-    (677, 7, 7),
-    (678, 7, 7),
+    (676, 5, 7),
+    (677, 5, 7),
+    (678, 5, 7),
     (679, 7, 11),
     (680, 7, 7),
-    (681, 7, 9),
+    (681, 6, 9),
     (682, 5, 5),
-    (683, 7, 7),
-    (685, 7, 10),
-    (686, 7, 8),
+    (683, 4, 7),
+    (685, 5, 10),
+    (686, 5, 8),
     (687, 6, 6),
-    (688, 7, 7),
-    (689, 7, 9),
-    (690, 7, 7),
+    (688, 5, 7),
+    (689, 6, 9),
+    (690, 4, 7),
     (691, 7, 7),
     (692, 7, 7),
     (800, 8, 8),
@@ -373,6 +411,44 @@ mod tests {
             assert!(!international(bad.as_bytes()), "{bad}");
         }
         assert!(COUNTRIES.is_sorted_by_key(|&(code, ..)| code));
+    }
+
+    #[test]
+    fn a_trunk_zero_behind_the_country_does_not_count() {
+        assert!(international(b"0044 07456934723") && international(b"+49 0171 2345678"));
+        assert!(!international(b"+44 007456934723"));
+    }
+
+    #[test]
+    fn small_countries_have_short_numbers() {
+        for good in ["+376712345", "+67620123", "+690 3101", "+685 20123"] {
+            assert!(international(good.as_bytes()), "{good}");
+        }
+        assert!(!international(b"+49 12345"));
+    }
+
+    #[test]
+    fn groups_of_tables_are_no_numbers() {
+        for good in ["22 41 62 13", "655 437 108", "612 34 56 78", "1800 425 3800", "62-899-7401-2346"] {
+            assert!(grouped(good.as_bytes()), "{good}");
+        }
+        for bad in [
+            "10 20 30 40",
+            "12 23 34 45",
+            "200 255 128",
+            "300 400 500",
+            "99-899-7401-2346",
+            "22 22 22 22",
+            "",
+        ] {
+            assert!(!grouped(bad.as_bytes()), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_short_number_needs_a_word() {
+        assert!(near(b"08000700") && !national(b"08000700"));
+        assert!(!near(b"2004-12-06") && !near(b"12345"));
     }
 
     #[test]

@@ -40,8 +40,8 @@ fn log2(number: u8) -> u32 {
 
 /// Is this what stands in examples, templates and documentation in place of a credential?
 ///
-/// References (`${NAME}`, `{{name}}`, `<name>`, `%NAME%`, `$(command)`), stretches of one character, rows of digits or letters in
-/// order, and anything with a word such as `example` in it. The words have six letters and more: in a random credential
+/// References (`${NAME}`, `{{name}}`, `<name>`, `%NAME%`, `$(command)`), stretches of one character, a row of digits or letters in
+/// order and nothing else, and anything with a word such as `example` in it. The words have six letters and more: in a random credential
 /// of 40 letters and digits one of them is met once in a million.
 pub(super) fn is_placeholder(matched: &[u8]) -> bool {
     let first = matched.first().copied().unwrap_or(0);
@@ -51,11 +51,13 @@ pub(super) fn is_placeholder(matched: &[u8]) -> bool {
         (first, second, last),
         (b'$', b'{' | b'(', _) | (b'{', b'{', _) | (b'<', _, b'>') | (b'%', _, b'%') | (b'[', _, b']')
     ) || WORDS.iter().any(|word| contains(matched, word))
+        || PUBLISHED.iter().any(|key| matched.windows(key.len()).any(|window| window == *key))
         || matched.iter().all(|&byte| byte == first)
+        || matched.windows(2).all(|pair| matches!(pair, [one, next] if next.wrapping_sub(*one) == 1))
 }
 
 /// Beginnings of what examples say, in lower case.
-const WORDS: [&[u8]; 22] = [
+const WORDS: [&[u8]; 20] = [
     b"example",
     b"changeme",
     b"change-me",
@@ -76,8 +78,26 @@ const WORDS: [&[u8]; 22] = [
     b"xxxxxx",
     b"******",
     b"......",
-    b"123456789",
-    b"abcdefgh",
+];
+
+/// Twelve characters of each key that is published: in samples and documents of Google, as gitleaks lists them (MIT). Who has such a
+/// key has no secret; by chance twelve characters are the same once in 10^21 keys.
+const PUBLISHED: [&[u8; 12]; 15] = [
+    b"abcdefghijkl",
+    b"AnLA7NfeLquW",
+    b"CkEhVjf3pduR",
+    b"DMAScliyLx7F",
+    b"D3asb-2pEZVq",
+    b"AdOS2zB6NCsk",
+    b"ASWm6HmTMdYW",
+    b"ANUvH9H9BsUc",
+    b"A5_iVawFQ8AB",
+    b"A4UrcGxgwQFT",
+    b"DSb51JiIcB6O",
+    b"BF2RrAIm4a0m",
+    b"BcE-OOIbhjyR",
+    b"B8qGxt4ec15v",
+    b"A8vmApnrHNFE",
 ];
 
 /// Does `text` have `word` in it, in any case?
@@ -147,6 +167,7 @@ mod tests {
             "0000000000",
             "0123456789",
             "REDACTED",
+            "zaSyAnLA7NfeLquW1tJFpx_eQCxoX-oo6YyIs",
         ] {
             assert!(is_placeholder(text.as_bytes()), "{text}");
         }

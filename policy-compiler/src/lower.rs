@@ -4,6 +4,7 @@
 //! Tables are sorted by name; routes by specificity, so that the first match is the most specific one, here and in Envoy.
 
 use crate::detect::{self, Wanted};
+use crate::diagnostic::Text;
 use crate::pack::Pack;
 use crate::resolve::Resolved;
 use crate::resolve::detectors::{Catalogued, window};
@@ -154,6 +155,10 @@ impl Tables {
                 let body = &provider.body;
                 let leeway =
                     body.leeway.as_ref().map_or(Ok(LEEWAY_SECONDS), |leeway| u32::try_from(leeway.value));
+                let max_age = body.max_age.as_ref().map(|age| u32::try_from(age.value)).transpose();
+                let texts = |texts: &[Text]| {
+                    texts.iter().map(|text| text.value.clone()).collect::<Vec<String>>()
+                };
                 let mut algorithms: Vec<_> =
                     body.algorithms.iter().map(|algorithm| algorithm.value).collect();
                 algorithms.sort_by_key(|algorithm| format!("{algorithm:?}"));
@@ -161,11 +166,17 @@ impl Tables {
                 Some(Provider {
                     name: provider.name.value.clone(),
                     issuer: body.issuer.as_ref()?.value.clone(),
-                    audiences: body.audiences.iter().map(|audience| audience.value.clone()).collect(),
+                    audiences: texts(&body.audiences),
                     algorithms,
                     jwks: keys.clone()?,
                     groups_claim: body.groups_claim.as_ref()?.value.clone(),
                     leeway_seconds: leeway.ok()?,
+                    max_age_seconds: max_age.ok()?,
+                    expiry_optional: body.expiry_optional.is_some_and(|optional| optional.value),
+                    required_type: body.required_type.map(|required| required.value.to_owned()),
+                    authorized_parties: texts(&body.authorized_parties),
+                    sources: body.sources.iter().map(|source| source.value.clone()).collect(),
+                    keep_token: body.keep_token,
                 })
             })
             .collect::<Option<Vec<_>>>()
@@ -296,7 +307,7 @@ impl Tables {
             .map(|rule| {
                 let body = &rule.body;
                 let effect = body.effect.as_ref()?;
-                let ids = |texts: &[crate::diagnostic::Text], table: &BTreeMap<String, u16>| {
+                let ids = |texts: &[Text], table: &BTreeMap<String, u16>| {
                     let ids = texts
                         .iter()
                         .map(|text| table.get(&text.value).copied())

@@ -324,7 +324,7 @@ pub enum Scheme {
 }
 
 /// Where identities come from.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Provider {
     /// Name in the policy.
@@ -341,6 +341,50 @@ pub struct Provider {
     pub groups_claim: String,
     /// Clock tolerance in seconds for `exp`, `nbf` and `iat`.
     pub leeway_seconds: u32,
+    /// Seconds after `iat` at which a token is too old; `iat` must then be there.
+    #[serde(default)]
+    pub max_age_seconds: Option<u32>,
+    /// `exp` may be absent; only where `max_age_seconds` ends a token.
+    #[serde(default)]
+    pub expiry_optional: bool,
+    /// The one `typ` that is accepted, in lower case without `application/`; none: `jwt`, `at+jwt`, or no `typ`.
+    #[serde(default)]
+    pub required_type: Option<String>,
+    /// `azp` must be one of these; none: it is not looked at.
+    #[serde(default)]
+    pub authorized_parties: Vec<String>,
+    /// Where its tokens are; none: [`TokenSource::Authorization`].
+    #[serde(default)]
+    pub sources: Vec<TokenSource>,
+    /// The token goes on to the upstream.
+    #[serde(default)]
+    pub keep_token: bool,
+}
+
+/// Where a token is in a request.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum TokenSource {
+    /// `authorization: Bearer …` (RFC 6750 section 2.1).
+    Authorization,
+    /// The header of this lower-case name; its value is the token and nothing else.
+    Header(String),
+    /// The cookie of this name.
+    Cookie(String),
+    /// The parameter of this name in the query (RFC 6750 section 2.3).
+    Query(String),
+}
+
+/// A text, whole number or truth value: of a claim, or to compare with.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Literal {
+    /// A text, compared byte for byte.
+    Text(String),
+    /// A whole number.
+    Integer(i64),
+    /// `true` or `false`.
+    Flag(bool),
 }
 
 /// JWS signature algorithms (RFC 7518, RFC 8037).
@@ -352,6 +396,18 @@ pub enum Algorithm {
     ES256,
     /// Ed25519.
     EdDSA,
+    /// RSASSA-PKCS1-v1_5 with SHA-384.
+    RS384,
+    /// RSASSA-PKCS1-v1_5 with SHA-512.
+    RS512,
+    /// RSASSA-PSS with SHA-256, MGF1 with SHA-256 and a salt of 32 bytes.
+    PS256,
+    /// RSASSA-PSS with SHA-384, MGF1 with SHA-384 and a salt of 48 bytes.
+    PS384,
+    /// RSASSA-PSS with SHA-512, MGF1 with SHA-512 and a salt of 64 bytes.
+    PS512,
+    /// ECDSA on P-384 with SHA-384.
+    ES384,
 }
 
 /// A declared group and the provider groups that map to it.

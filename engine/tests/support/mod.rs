@@ -90,6 +90,7 @@ pub(crate) fn model() -> Model {
             jwks: jwks.to_string(),
             groups_claim: "groups".into(),
             leeway_seconds: 30,
+            ..Provider::default()
         }],
         groups: vec![
             Group { name: "agents".into(), from: vec![(ProviderId(0), "agents".into())] },

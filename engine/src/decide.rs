@@ -7,7 +7,7 @@ use crate::approval::{ApprovalRequest, Verdict};
 use crate::decision::{Decision, Denial, Permit, Reason};
 use crate::identity::Identity;
 use crate::policy::Policy;
-use crate::policy::id::{RouteId, RuleId};
+use crate::policy::id::{GroupId, RouteId, RuleId};
 use crate::policy::model::{Effect, Route, RoutePath};
 use crate::time::Timestamp;
 
@@ -38,7 +38,7 @@ pub fn decide(policy: &Policy, facts: &Facts<'_>, now: Timestamp) -> Decision {
         policy.rules().filter(move |(_, rule)| {
             rule.effect == effect
                 && rule.routes.contains(&route)
-                && rule.groups.iter().any(|group| facts.identity.groups.contains(group))
+                && rule.groups.iter().any(|group| is_member(policy, facts.identity, *group, effect))
         })
     };
     let denying: Vec<RuleId> = matching(Effect::MayNot).map(|(id, _)| id).collect();
@@ -64,6 +64,17 @@ pub fn decide(policy: &Policy, facts: &Facts<'_>, now: Timestamp) -> Decision {
         None => Decision::Allow(permit),
         Some(approval) => Decision::Hold(ApprovalRequest::new(permit, approval, facts, now)),
     }
+}
+
+/// Is the caller in this group, as far as a rule of this effect is concerned?
+///
+/// SECURITY: a token without a groups claim says nothing about groups: that is no membership for a `may`, and one for a `mayNot`.
+fn is_member(policy: &Policy, identity: &Identity, group: GroupId, effect: Effect) -> bool {
+    let could_be = || {
+        let declared = policy.model().groups.get(group.index());
+        declared.is_some_and(|group| group.from.iter().any(|(provider, _)| *provider == identity.provider))
+    };
+    identity.groups.contains(&group) || (effect == Effect::MayNot && identity.groups_unknown && could_be())
 }
 
 /// Turns a checked verdict into a permit. The only other source of permits.

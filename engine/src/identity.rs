@@ -232,8 +232,14 @@ impl Authenticator {
     fn groups_of(&self, provider: ProviderId, claims: &Claims) -> Vec<GroupId> {
         let Some(by_value) = self.groups.get(&provider) else { return Vec::new() };
         // Compared byte for byte: a value such as `*` means itself.
-        let mut groups: Vec<GroupId> =
-            claims.groups.iter().flatten().filter_map(|value| by_value.get(value)).flatten().copied().collect();
+        let mut groups: Vec<GroupId> = claims
+            .groups
+            .iter()
+            .flatten()
+            .filter_map(|value| by_value.get(value))
+            .flatten()
+            .copied()
+            .collect();
         groups.sort_unstable();
         groups.dedup();
         groups

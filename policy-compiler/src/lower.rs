@@ -156,9 +156,8 @@ impl Tables {
                 let leeway =
                     body.leeway.as_ref().map_or(Ok(LEEWAY_SECONDS), |leeway| u32::try_from(leeway.value));
                 let max_age = body.max_age.as_ref().map(|age| u32::try_from(age.value)).transpose();
-                let texts = |texts: &[Text]| {
-                    texts.iter().map(|text| text.value.clone()).collect::<Vec<String>>()
-                };
+                let texts =
+                    |texts: &[Text]| texts.iter().map(|text| text.value.clone()).collect::<Vec<String>>();
                 let mut algorithms: Vec<_> =
                     body.algorithms.iter().map(|algorithm| algorithm.value).collect();
                 algorithms.sort_by_key(|algorithm| format!("{algorithm:?}"));
@@ -172,8 +171,8 @@ impl Tables {
                     groups_claim: body.groups_claim.as_ref()?.value.clone(),
                     leeway_seconds: leeway.ok()?,
                     max_age_seconds: max_age.ok()?,
-                    expiry_optional: body.expiry_optional.is_some_and(|optional| optional.value),
-                    required_type: body.required_type.map(|required| required.value.to_owned()),
+                    expiry_optional: body.expiry_optional.as_ref().is_some_and(|optional| optional.value),
+                    required_type: body.required_type.as_ref().map(|required| required.value.to_owned()),
                     authorized_parties: texts(&body.authorized_parties),
                     sources: body.sources.iter().map(|source| source.value.clone()).collect(),
                     keep_token: body.keep_token,

@@ -195,7 +195,9 @@ fn scopes(members: &Map<String, Value>) -> Result<Option<Vec<String>>, TokenErro
         (Some(_), Some(_)) => return Err(TokenError::Claim),
     };
     match value {
-        Value::String(text) => Ok(Some(text.split(' ').filter(|scope| !scope.is_empty()).map(str::to_owned).collect())),
+        Value::String(text) => {
+            Ok(Some(text.split(' ').filter(|scope| !scope.is_empty()).map(str::to_owned).collect()))
+        }
         Value::Array(_) if list => strings(value).map(Some).ok_or(TokenError::Claim),
         _ => Err(TokenError::Claim),
     }

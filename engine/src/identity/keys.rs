@@ -260,9 +260,7 @@ impl<'a> Jwk<'a> {
     /// The one algorithm it may be used with (RFC 7517 section 4.4), if that is one for keys of its kind.
     fn algorithm(self, default: Algorithm) -> Result<Option<Algorithm>, KeyError> {
         let Some(name) = self.optional_string("alg")? else { return Ok(Some(default)) };
-        let fits = |algorithm: &Algorithm| {
-            *algorithm == default || (algorithm.is_rsa() && default.is_rsa())
-        };
+        let fits = |algorithm: &Algorithm| *algorithm == default || (algorithm.is_rsa() && default.is_rsa());
         Ok(Algorithm::named(name).filter(fits))
     }
 

@@ -10,9 +10,10 @@ use crate::policy::model::Algorithm;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jwt_simple::prelude::{
-    ECDSAP256PublicKeyLike as _, ECDSAP384PublicKeyLike as _, ES256PublicKey, ES384PublicKey, Ed25519PublicKey,
-    EdDSAPublicKeyLike as _, JWTClaims, NoCustomClaims, PS256PublicKey, PS384PublicKey, PS512PublicKey, RS256PublicKey,
-    RS384PublicKey, RS512PublicKey, RSAPublicKeyLike, Token, UnixTimeStamp, VerificationOptions,
+    ECDSAP256PublicKeyLike as _, ECDSAP384PublicKeyLike as _, ES256PublicKey, ES384PublicKey,
+    Ed25519PublicKey, EdDSAPublicKeyLike as _, JWTClaims, NoCustomClaims, PS256PublicKey, PS384PublicKey,
+    PS512PublicKey, RS256PublicKey, RS384PublicKey, RS512PublicKey, RSAPublicKeyLike, Token, UnixTimeStamp,
+    VerificationOptions,
 };
 use jwt_simple::{Error, JWTError};
 use std::fmt;
@@ -76,11 +77,21 @@ impl SignatureVerifier for JwtSimpleVerifier {
             (Algorithm::RS256, NativeKey::Rsa(key)) => {
                 key.verify_token::<NoCustomClaims>(&token, Some(options))
             }
-            (Algorithm::RS384, NativeKey::Rsa(key)) => rsa(key, RS384PublicKey::from_components, &token, options),
-            (Algorithm::RS512, NativeKey::Rsa(key)) => rsa(key, RS512PublicKey::from_components, &token, options),
-            (Algorithm::PS256, NativeKey::Rsa(key)) => rsa(key, PS256PublicKey::from_components, &token, options),
-            (Algorithm::PS384, NativeKey::Rsa(key)) => rsa(key, PS384PublicKey::from_components, &token, options),
-            (Algorithm::PS512, NativeKey::Rsa(key)) => rsa(key, PS512PublicKey::from_components, &token, options),
+            (Algorithm::RS384, NativeKey::Rsa(key)) => {
+                rsa(key, RS384PublicKey::from_components, &token, options)
+            }
+            (Algorithm::RS512, NativeKey::Rsa(key)) => {
+                rsa(key, RS512PublicKey::from_components, &token, options)
+            }
+            (Algorithm::PS256, NativeKey::Rsa(key)) => {
+                rsa(key, PS256PublicKey::from_components, &token, options)
+            }
+            (Algorithm::PS384, NativeKey::Rsa(key)) => {
+                rsa(key, PS384PublicKey::from_components, &token, options)
+            }
+            (Algorithm::PS512, NativeKey::Rsa(key)) => {
+                rsa(key, PS512PublicKey::from_components, &token, options)
+            }
             (Algorithm::ES256, NativeKey::P256(key)) => key.verify_token(&token, Some(options)),
             (Algorithm::ES384, NativeKey::P384(key)) => key.verify_token(&token, Some(options)),
             (Algorithm::EdDSA, NativeKey::Ed25519(key)) => key.verify_token(&token, Some(options)),

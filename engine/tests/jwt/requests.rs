@@ -63,7 +63,10 @@ fn group_claims_may_be_nested() {
             .map(|claims| claims.groups)
     };
     let roles = json!({ "roles": ["admin"], "other": 1 });
-    assert_eq!(groups("realm_access.roles", &[("realm_access", roles.clone())]), Ok(Some(vec!["admin".into()])));
+    assert_eq!(
+        groups("realm_access.roles", &[("realm_access", roles.clone())]),
+        Ok(Some(vec!["admin".into()]))
+    );
     assert_eq!(groups("realm_access.missing", &[("realm_access", roles.clone())]), Ok(None));
     assert_eq!(groups("realm_access.other", &[("realm_access", roles.clone())]), Err(Groups));
     assert_eq!(groups("realm_access.roles.deeper", &[("realm_access", roles.clone())]), Ok(None));
@@ -221,7 +224,8 @@ fn a_token_is_good_only_where_its_provider_has_tokens() {
 fn claims_for_rules_are_kept_as_they_are() {
     use veilwire_engine::identity::ClaimValue::{Absent, Many, One, Opaque};
     use veilwire_engine::policy::model::Literal::{Flag, Integer, Text};
-    let names = ["dept", "level", "admin", "tags", "org.unit", "mixed", "deep", "none", "half", "empty", "two.ways"];
+    let names =
+        ["dept", "level", "admin", "tags", "org.unit", "mixed", "deep", "none", "half", "empty", "two.ways"];
     let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
     let authenticator = Authenticator::with_claims(&[own_provider()], &[], &names).unwrap();
     let token = signed(

@@ -2,9 +2,9 @@
 
 use super::*;
 use TokenError::{
-    Algorithm as BadAlgorithm, Audience, AuthorizedParty, Bound, Claim, Expired, Extension, IssuedInFuture, Issuer,
-    KeyAmbiguous, KeyMismatch, KeyUnknown, Malformed, NotYetValid, Signature, Subject, TooLong, TooOld, Type,
-    Unverifiable,
+    Algorithm as BadAlgorithm, Audience, AuthorizedParty, Bound, Claim, Expired, Extension, IssuedInFuture,
+    Issuer, KeyAmbiguous, KeyMismatch, KeyUnknown, Malformed, NotYetValid, Signature, Subject, TooLong,
+    TooOld, Type, Unverifiable,
 };
 use std::cell::Cell;
 use veilwire_engine::identity::{SignatureVerifier, VerifierError, VerifyingKey};
@@ -288,7 +288,8 @@ fn a_provider_may_demand_one_type() {
         (r#","typ":"at+jwt""#, None, Some(Type)),
         (r#","typ":"application/AT+JWT""#, None, Some(Type)),
     ] {
-        let required = |name: &'static str| move |provider: &mut Provider| provider.required_type = Some(name.into());
+        let required =
+            |name: &'static str| move |provider: &mut Provider| provider.required_type = Some(name.into());
         assert_eq!(demanded(required("at+jwt"), &header(typ), &[]), strict, "{typ}");
         assert_eq!(demanded(required("jwt"), &header(typ), &[]), plain, "{typ}");
     }
@@ -375,7 +376,8 @@ fn scopes_have_one_reading() {
 #[test]
 fn es384_is_verified() {
     use jwt_simple::prelude::{Claims, Duration, ECDSAP384KeyPairLike as _, ES384KeyPair, UnixTimeStamp};
-    let secret = "6b9d3dad2e1b8c1c05b19875b6659f4de23c3b667bf297ba9aa47740787137d896d5724e4c70a825f872c9ea60d2edf5";
+    let secret =
+        "6b9d3dad2e1b8c1c05b19875b6659f4de23c3b667bf297ba9aa47740787137d896d5724e4c70a825f872c9ea60d2edf5";
     let secret: Vec<u8> =
         (0..48).map(|at| u8::from_str_radix(&secret[2 * at..2 * at + 2], 16).unwrap()).collect();
     let pair = ES384KeyPair::from_bytes(&secret).unwrap().with_key_id("own");

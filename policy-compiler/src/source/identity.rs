@@ -76,7 +76,7 @@ pub fn read(node: &Node, name: &Text, out: &mut Diagnostics) -> Provider {
 impl Provider {
     /// A token without an end must have one all the same.
     fn check_expiry(&self, out: &mut Diagnostics) {
-        if let Some(optional) = self.expiry_optional.filter(|optional| optional.value)
+        if let Some(optional) = self.expiry_optional.as_ref().filter(|optional| optional.value)
             && self.max_age.is_none()
         {
             let message = "tokens without `exp` would be good for ever";
@@ -119,9 +119,9 @@ fn read_source(node: &Node, out: &mut Diagnostics) -> Option<Spanned<TokenSource
         let Some(name) = fields.take(key).and_then(|node| text(node, out)) else { continue };
         found.extend(check_source(key, &name, out).map(|name| Spanned::new(make(name), node.span)));
     }
-    let one = fields.has("header") as u8 + fields.has("cookie") as u8 + fields.has("query") as u8;
+    let written = places.iter().filter(|(key, _)| fields.has(key)).count();
     fields.close(out);
-    if one > 1 {
+    if written > 1 {
         let message = "a place of tokens is one header, cookie or parameter";
         out.push(Diagnostic::at(Code::E0209, node.span, message).help("make them entries of the list"));
         return None;

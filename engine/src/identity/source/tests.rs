@@ -44,7 +44,6 @@ fn everything_else_is_refused() {
     }
 }
 
-
 fn headers(pairs: &[(&str, &str)]) -> Vec<(Vec<u8>, Vec<u8>)> {
     pairs.iter().map(|(name, value)| (name.as_bytes().to_vec(), value.as_bytes().to_vec())).collect()
 }
@@ -98,7 +97,8 @@ fn tokens_are_found_where_a_provider_has_them() {
 
 #[test]
 fn places_that_no_provider_names_are_not_read() {
-    let all = headers(&[("x-id-token", "a.b.c"), ("cookie", "session=a.b.c"), (":path", "/x?access_token=a.b.c")]);
+    let all =
+        headers(&[("x-id-token", "a.b.c"), ("cookie", "session=a.b.c"), (":path", "/x?access_token=a.b.c")]);
     assert_eq!(find(&all, &[]), Err(Unauthenticated::Missing));
     assert_eq!(find(&all, &[TokenSource::Authorization]), Err(Unauthenticated::Missing));
 }

@@ -8,7 +8,11 @@ const ENCRYPTION: &str = include_str!("../../../../tests/data/jwt/wycheproof_enc
 const COOKBOOK: [(&str, &str, usize); 9] = [
     ("ES512", include_str!("../../../../tests/data/jwt/cookbook/4_3.ecdsa_signature.json"), 3),
     ("HS256", include_str!("../../../../tests/data/jwt/cookbook/4_4.hmac-sha2_integrity_protection.json"), 3),
-    ("detached", include_str!("../../../../tests/data/jwt/cookbook/4_5.signature_with_detached_content.json"), 3),
+    (
+        "detached",
+        include_str!("../../../../tests/data/jwt/cookbook/4_5.signature_with_detached_content.json"),
+        3,
+    ),
     (
         "unprotected",
         include_str!("../../../../tests/data/jwt/cookbook/4_6.protecting_specific_header_fields.json"),
@@ -17,7 +21,11 @@ const COOKBOOK: [(&str, &str, usize); 9] = [
     ("no header", include_str!("../../../../tests/data/jwt/cookbook/4_7.protecting_content_only.json"), 2),
     ("several", include_str!("../../../../tests/data/jwt/cookbook/4_8.multiple_signatures.json"), 1),
     ("b64", include_str!("../../../../tests/data/jwt/cookbook/rfc7797_hmac-sha2_b64_false.json"), 3),
-    ("b64, JSON", include_str!("../../../../tests/data/jwt/cookbook/rfc7797_4.2.hmac-sha2_b64_false.json"), 2),
+    (
+        "b64, JSON",
+        include_str!("../../../../tests/data/jwt/cookbook/rfc7797_4.2.hmac-sha2_b64_false.json"),
+        2,
+    ),
     ("encrypted", include_str!("../../../../tests/data/jwt/cookbook/rfc8037_ecdh-es.json"), 3),
 ];
 const NESTED: &str = include_str!("../../../../tests/data/jwt/cookbook/6_nested.json");
@@ -140,7 +148,8 @@ fn cookbook_keys() {
 fn rfc_7515_examples_of_other_algorithms() {
     let examples: Value = serde_json::from_str(RFC7515).unwrap();
     let examples = examples.as_array().unwrap();
-    let others = examples.iter().filter(|example| Algorithm::named(example["alg"].as_str().unwrap()).is_none());
+    let others =
+        examples.iter().filter(|example| Algorithm::named(example["alg"].as_str().unwrap()).is_none());
     let verdict = |example: &Value| signature_verdict(&any_verifier(), example["token"].as_str().unwrap());
     let verdicts: Vec<_> = others.map(verdict).collect();
     assert_eq!(verdicts, [Err(TokenError::Algorithm); 3], "HS256, ES512 and none");

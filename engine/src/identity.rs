@@ -23,6 +23,7 @@ mod verifier;
 pub use claims::Claims;
 pub use der::ecdsa_signature;
 pub use keys::{KeyError, KeySet, KeySetError, VerifyingKey};
+pub(crate) use source::decode;
 pub use source::{Credential, Remainder};
 pub use token::{TokenError, TokenVerifier};
 pub use value::ClaimValue;

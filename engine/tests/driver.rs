@@ -9,6 +9,8 @@ mod ends;
 mod heads;
 #[path = "driver/pseudonyms.rs"]
 mod pseudonyms;
+#[path = "driver/rules.rs"]
+mod rules;
 mod support;
 
 use support::{Call, EMAIL, FakeHost, NOW, policy, token};

@@ -11,16 +11,20 @@ use crate::resolve::detectors::{Catalogued, window};
 use crate::resolve::routes::JSON;
 use crate::source::keys::Key as SourceKey;
 use crate::source::masks::{At, Place};
+use crate::source::predicates::{Predicate as SourcePredicate, Subject};
 use crate::source::reader::Named;
 use crate::source::routes::Route as SourceRoute;
 use crate::source::rules::Effect as SourceEffect;
 use crate::source::tls::Profile;
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
-use veilwire_engine::policy::id::{ContentId, DetectorId, GroupId, MaskId, ProviderId, RouteId, TagId};
+use veilwire_engine::policy::id::{
+    ClaimId, ContentId, DetectorId, GroupId, MaskId, ProviderId, RouteId, TagId,
+};
 use veilwire_engine::policy::model::{
-    Attribute, Audit, Content, Detector, Effect, Field, Group, HeadMask, Key, Limits, Mask, Meta, Model,
-    Provider, Route, RoutePath, Rule, Tag, Thinking, TlsRequirement, TlsVersion, UnknownContent,
+    Attribute, Audit, Content, Detector, Effect, Fact, Field, Group, HeadMask, Key, Limits, Mask, Meta,
+    Model, Predicate, Provider, Route, RoutePath, Rule, Tag, Thinking, TlsRequirement, TlsVersion,
+    UnknownContent,
 };
 
 mod tokens;
@@ -69,6 +73,7 @@ pub fn lower(resolved: &Resolved<'_>) -> Result<Model, LowerError> {
         automata,
         providers: tables.providers(resolved)?,
         groups: tables.groups(resolved)?,
+        claims: tables.claim.keys().cloned().collect(),
         contents: tables.contents(resolved)?,
         routes: tables.routes(resolved)?,
         masks: tables.masks(resolved)?,
@@ -85,6 +90,7 @@ struct Tables {
     detector: BTreeMap<String, u16>,
     provider: BTreeMap<String, u16>,
     group: BTreeMap<String, u16>,
+    claim: BTreeMap<String, u16>,
     content: BTreeMap<String, u16>,
     route: BTreeMap<String, u16>,
     mask: BTreeMap<String, u16>,
@@ -102,6 +108,11 @@ impl Tables {
             policy.masks.iter().flat_map(|mask| &mask.body.fields).map(|field| field.tag.value.clone());
         let contents = policy.routes.iter().filter_map(|route| route.body.content.as_ref());
         let contents = contents.filter(|content| content.value != JSON).map(|content| content.value.clone());
+        let predicates = policy.rules.iter().flat_map(|rule| &rule.body.predicates);
+        let claims = predicates.filter_map(|predicate| match &predicate.subject {
+            Subject::Claim(name) => Some(name.value.clone()),
+            Subject::Fact(_) => None,
+        });
         let mut routes: Vec<&Named<SourceRoute>> = policy.routes.iter().collect();
         routes.sort_by_key(|route| specificity(route));
         let tag = number("tags", found_tags.chain(field_tags).collect::<BTreeSet<_>>())?;
@@ -111,6 +122,7 @@ impl Tables {
             detector: number("detectors", detectors)?,
             provider: number("identity providers", names(&policy.identity))?,
             group: number("groups", names(&policy.groups))?,
+            claim: number("claims", claims.collect::<BTreeSet<_>>())?,
             content: number("contents", contents.collect::<BTreeSet<_>>())?,
             route: number("routes", routes.iter().map(|route| route.name.value.clone()))?,
             mask: number("masks", names(&policy.masks))?,
@@ -298,6 +310,14 @@ impl Tables {
         Ok(masks)
     }
 
+    fn predicate(&self, predicate: &SourcePredicate) -> Option<Predicate> {
+        let fact = match &predicate.subject {
+            Subject::Claim(name) => Fact::Claim(ClaimId(*self.claim.get(&name.value)?)),
+            Subject::Fact(fact) => fact.clone(),
+        };
+        Some(Predicate { fact, test: predicate.test.clone() })
+    }
+
     fn rules(&self, resolved: &Resolved<'_>) -> Result<Vec<Rule>, LowerError> {
         let mut rules = resolved
             .policy
@@ -324,6 +344,13 @@ impl Tables {
                     masks: ids(&body.masks, &self.mask)?.into_iter().map(MaskId).collect(),
                     approval: None,
                     message: body.message.as_ref().map(|message| message.value.clone()),
+                    anyone: body.groups.is_empty(),
+                    predicates: body
+                        .predicates
+                        .iter()
+                        .map(|predicate| self.predicate(predicate))
+                        .collect::<Option<_>>()?,
+                    observe: body.observe,
                 })
             })
             .collect::<Option<Vec<_>>>()

@@ -2,10 +2,10 @@
 
 use super::event::{CalloutId, Event};
 use super::{Exchange, HEADER_PREFIX, Held, Inspected, Leg, State, Step};
-use crate::decide::{Facts, decide};
+use crate::decide::{Facts, Ruling, decide, normal_path};
 use crate::decision::{Decision, Denial, Direction, Permit, Reason};
 use crate::format::{Coding, Format};
-use crate::host::{CalloutRequest, HeadEdits};
+use crate::host::{CalloutRequest, HeadEdits, Headers};
 use crate::identity::{Credential, Remainder, SignatureVerifier};
 use crate::mask::{MaskPlan, Masker, Notes, Place, is_exempt, mask_headers, mask_query, scan_path};
 use crate::policy::id::{MaskId, RouteId};
@@ -87,9 +87,8 @@ impl Exchange {
         let host = text(headers, b":authority")?;
         let target = text(headers, b":path")?;
         let path = target.split(['?', '#']).next().unwrap_or(target);
-        if !path.starts_with('/') {
-            return Err(deny(Reason::Malformed));
-        }
+        let query = target.strip_prefix(path).and_then(|rest| rest.strip_prefix('?')).unwrap_or_default();
+        let path = normal_path(path).ok_or(deny(Reason::Malformed))?;
         self.bodyless = method == "HEAD";
         let authenticator = self.policy.authenticator();
         let refused = |cause| deny(Reason::Unauthenticated(cause));
@@ -98,7 +97,26 @@ impl Exchange {
         let keeps_token = authenticator.keeps_token(identity.provider);
         self.audit.caller(&self.policy, &identity);
 
-        let decision = decide(&self.policy, &Facts { identity: &identity, host, path, method }, now);
+        // A byte like 0xE9 passes, unless a rule would have to make something of it.
+        for name in self.policy.index().headers() {
+            let readable = |byte: &u8| matches!(byte, b'\t' | b' '..=b'~');
+            if !values(headers, name.as_bytes()).flatten().all(readable) {
+                return Err(deny(Reason::Malformed));
+            }
+        }
+        let facts = Facts {
+            identity: &identity,
+            host,
+            path: &path,
+            method,
+            query: query.split('#').next().unwrap_or_default(),
+            headers,
+            transport: self.audit.downstream(),
+            size: if end { Some(0) } else { length(headers) },
+            now,
+        };
+        let Ruling { decision, would_deny } = decide(&self.policy, &facts);
+        self.audit.would_deny(&self.policy, &would_deny);
         let (route, masks) = match &decision {
             Decision::Allow(permit) => obligations(permit),
             Decision::Hold(request) => request.obligations(),
@@ -222,7 +240,7 @@ fn without(
     headers: &HeaderList,
     target: &str,
     edits: &mut HeadEdits,
-) -> Option<(Vec<(Vec<u8>, Vec<u8>)>, String)> {
+) -> Option<(Headers, String)> {
     let mut target = target.to_owned();
     let mut left = headers.to_vec();
     match credential.remainder(headers) {

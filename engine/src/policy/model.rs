@@ -3,8 +3,9 @@
 //! Names are kept for audit and diagnostics; everything that refers to something else does so by id.
 //! A `Model` may be wrong (it comes from bytes); a [`Policy`](super::Policy) is a model whose every reference was checked.
 
-use super::id::{ContentId, DetectorId, GroupId, KeyId, MaskId, ProviderId, RouteId, TagId};
+use super::id::{ClaimId, ContentId, DetectorId, GroupId, KeyId, MaskId, ProviderId, RouteId, TagId};
 use super::path::PathPattern;
+use super::pattern::Pattern;
 use super::secret::Secret;
 use crate::mask::automaton::Automaton;
 use serde::{Deserialize, Serialize};
@@ -30,6 +31,8 @@ pub struct Model {
     pub providers: Vec<Provider>,
     /// Declared groups.
     pub groups: Vec<Group>,
+    /// Claims that rules look at: names of members, or paths with dots between the names.
+    pub claims: Vec<String>,
     /// Contents: the data of protocol packs.
     pub contents: Vec<Content>,
     /// Routes, most specific first; the first match is the route.
@@ -376,7 +379,7 @@ pub enum TokenSource {
 }
 
 /// A text, whole number or truth value: of a claim, or to compare with.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Literal {
     /// A text, compared byte for byte.
@@ -526,7 +529,7 @@ pub struct Attribute {
     pub key: String,
 }
 
-/// One rule. A rule matches when the caller is in one of `groups` and the route is in `routes`.
+/// One rule. A rule matches when the caller is in one of `groups`, the route is in `routes` and every predicate holds.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Rule {
@@ -544,6 +547,114 @@ pub struct Rule {
     pub approval: Option<Approval>,
     /// Shown to a denied caller.
     pub message: Option<String>,
+    /// Every verified caller is meant, whatever the groups; `groups` is empty then.
+    #[serde(default)]
+    pub anyone: bool,
+    /// What must hold besides: of claims, scopes and the request.
+    #[serde(default)]
+    pub predicates: Vec<Predicate>,
+    /// A `mayNot` rule that only tells what it would deny.
+    #[serde(default)]
+    pub observe: bool,
+}
+
+/// What a rule asks of one fact. See `decide::predicate` for what holds when.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Predicate {
+    /// Of what.
+    pub fact: Fact,
+    /// What.
+    pub test: Test,
+}
+
+/// Something that is known of a request, or not.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Fact {
+    /// A claim of the token.
+    Claim(ClaimId),
+    /// The scopes of the token.
+    Scopes,
+    /// `:method`.
+    Method,
+    /// The path without the query, normalised.
+    Path,
+    /// The host without port, in lower case.
+    Host,
+    /// A header, by its lower-case name.
+    Header(String),
+    /// A parameter of the query, by its decoded name.
+    Query(String),
+    /// The minor version of TLS 1 on the client's connection.
+    TlsVersion,
+    /// Whether the client's certificate was verified.
+    ClientCertificate,
+    /// First URI SAN of the client's certificate.
+    PeerUri,
+    /// First DNS SAN of the client's certificate.
+    PeerDns,
+    /// Subject of the client's certificate.
+    PeerSubject,
+    /// SHA-256 of the client's certificate, lower-case hex.
+    PeerSha256,
+    /// Address of the client, as the host sees it.
+    Source,
+    /// Bytes of the body, as its head says.
+    Size,
+    /// Seconds since the epoch.
+    Time,
+}
+
+/// What is asked of a fact.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Test {
+    /// It is there, or it is not.
+    Exists(bool),
+    /// It is one of these.
+    OneOf(Vec<Literal>),
+    /// One of its values is one of these.
+    Contains(Vec<Literal>),
+    /// The whole text is matched.
+    Matches(Pattern),
+    /// A path: this one, or one below it; stored without the trailing slash.
+    Below(String),
+    /// A number within these bounds, both included.
+    Range {
+        /// The least, if there is one.
+        least: Option<u64>,
+        /// The most, if there is one.
+        most: Option<u64>,
+    },
+    /// An address in one of these networks.
+    Within(Vec<Network>),
+    /// A time of the week.
+    Hours(Hours),
+}
+
+/// A range of addresses (RFC 4632, RFC 4291 section 2.3).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Network {
+    /// The address whose first bits count: those of version 4 in their mapped form (RFC 4291 section 2.5.5.2).
+    pub address: u128,
+    /// How many bits count, of 128.
+    pub prefix: u8,
+}
+
+/// Hours of some days of the week, in a zone of fixed distance from UTC.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Hours {
+    /// Days on which the hours begin: bit 0 is Monday.
+    pub days: u8,
+    /// First minute of the day.
+    pub from: u16,
+    /// Minute of the day at which it is over; not later than `from` means on the next day.
+    pub to: u16,
+    /// Minutes by which local time is ahead of UTC.
+    pub offset: i16,
 }
 
 /// What a matching rule does. `MayNot` beats `May`.

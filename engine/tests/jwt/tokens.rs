@@ -378,8 +378,11 @@ fn es384_is_verified() {
     use jwt_simple::prelude::{Claims, Duration, ECDSAP384KeyPairLike as _, ES384KeyPair, UnixTimeStamp};
     let secret =
         "6b9d3dad2e1b8c1c05b19875b6659f4de23c3b667bf297ba9aa47740787137d896d5724e4c70a825f872c9ea60d2edf5";
-    let secret: Vec<u8> =
-        (0..48).map(|at| u8::from_str_radix(&secret[2 * at..2 * at + 2], 16).unwrap()).collect();
+    let secret: Vec<u8> = secret
+        .as_bytes()
+        .chunks(2)
+        .map(|pair| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap())
+        .collect();
     let pair = ES384KeyPair::from_bytes(&secret).unwrap().with_key_id("own");
     let mut claims = Claims::create(Duration::from_secs(1))
         .with_issuer("https://idp.test")

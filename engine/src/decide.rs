@@ -13,8 +13,8 @@ use crate::approval::{ApprovalRequest, Verdict};
 use crate::decision::{Decision, Denial, Permit, Reason};
 use crate::identity::Identity;
 use crate::policy::Policy;
-use crate::policy::id::{GroupId, RuleId};
-use crate::policy::model::{Effect, Model, Rule};
+use crate::policy::id::{GroupId, RouteId, RuleId};
+use crate::policy::model::{Effect, Fact, Literal, Model, Predicate, Rule, Test};
 use crate::time::Timestamp;
 use crate::transport::TransportFacts;
 pub(crate) use index::RuleIndex;
@@ -53,6 +53,8 @@ pub struct Facts<'a> {
 pub struct Ruling {
     /// What is to happen.
     pub decision: Decision,
+    /// The route of the request, if it is on one.
+    pub route: Option<RouteId>,
     /// `mayNot` rules that matched, and are only observed.
     pub would_deny: Vec<RuleId>,
 }
@@ -62,14 +64,19 @@ pub struct Ruling {
 pub fn decide(policy: &Policy, facts: &Facts<'_>) -> Ruling {
     let model = policy.model();
     let Some(route) = policy.index().route(model, facts) else {
-        return Ruling { decision: Decision::Deny(Denial::because(Reason::Default)), would_deny: Vec::new() };
+        let decision = Decision::Deny(Denial::because(Reason::Default));
+        return Ruling { decision, route: None, would_deny: Vec::new() };
     };
     let (mut denying, mut would_deny, mut rules, mut masks) =
         (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     let mut approval = None;
+    let mut scopes = Vec::new();
     for id in policy.index().candidates(route, facts) {
         let Some(rule) = model.rules.get(id.index()) else { continue };
         if !rule_matches(model, rule, facts) {
+            if rule.effect == Effect::May && !rule.observe {
+                scopes.extend(missing_scopes(model, rule, facts));
+            }
             continue;
         }
         match (rule.effect, rule.observe) {
@@ -86,9 +93,11 @@ pub fn decide(policy: &Policy, facts: &Facts<'_>) -> Ruling {
         }
     }
     let decision = if !denying.is_empty() {
-        Decision::Deny(Denial { reason: Reason::Rule, rules: denying })
+        Decision::Deny(Denial { rules: denying, ..Denial::because(Reason::Rule) })
     } else if rules.is_empty() {
-        Decision::Deny(Denial::because(Reason::Default))
+        scopes.sort_unstable();
+        scopes.dedup();
+        Decision::Deny(Denial { scopes, ..Denial::because(Reason::Default) })
     } else {
         masks.sort_unstable();
         masks.dedup();
@@ -98,19 +107,41 @@ pub fn decide(policy: &Policy, facts: &Facts<'_>) -> Ruling {
             Some(approval) => Decision::Hold(ApprovalRequest::new(permit, approval, facts, facts.now)),
         }
     };
-    Ruling { decision, would_deny }
+    Ruling { decision, route: Some(route), would_deny }
 }
 
 /// Does a rule of the route match?
 fn rule_matches(model: &Model, rule: &Rule, facts: &Facts<'_>) -> bool {
-    let member = if rule.anyone {
-        Truth::Yes
-    } else {
-        let groups = rule.groups.iter().map(|group| membership(model, facts.identity, *group));
-        groups.max().unwrap_or(Truth::No)
-    };
+    let member = member(model, rule, facts);
     // No beats unknown, wherever it comes from.
     member != Truth::No && member.min(predicate::all(&rule.predicates, facts)).matches(rule.effect)
+}
+
+/// Is the caller one of those whom the rule means?
+fn member(model: &Model, rule: &Rule, facts: &Facts<'_>) -> Truth {
+    if rule.anyone {
+        return Truth::Yes;
+    }
+    let groups = rule.groups.iter().map(|group| membership(model, facts.identity, *group));
+    groups.max().unwrap_or(Truth::No)
+}
+
+/// The scopes that a `may` rule asks for, if they are all that is missing.
+fn missing_scopes(model: &Model, rule: &Rule, facts: &Facts<'_>) -> Vec<String> {
+    let (scopes, others): (Vec<&Predicate>, Vec<&Predicate>) =
+        rule.predicates.iter().partition(|predicate| predicate.fact == Fact::Scopes);
+    if member(model, rule, facts) != Truth::Yes || predicate::all(others, facts) != Truth::Yes {
+        return Vec::new();
+    }
+    let wanted = scopes.into_iter().filter_map(|predicate| match &predicate.test {
+        Test::Contains(wanted) => Some(wanted),
+        _ => None,
+    });
+    let text = wanted.flatten().filter_map(|literal| match literal {
+        Literal::Text(text) => Some(text.clone()),
+        Literal::Integer(_) | Literal::Flag(_) => None,
+    });
+    text.collect()
 }
 
 /// Is the caller in this group?

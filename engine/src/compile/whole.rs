@@ -7,7 +7,9 @@ use regex_automata::util::{start, syntax};
 use regex_automata::{Anchored, MatchKind};
 use std::collections::{BTreeMap, VecDeque};
 
-/// Working memory while a pattern is built.
+/// Most bytes of the intermediate table, whose cells are twice as wide and whose rows may be twice as long.
+const TABLE_LIMIT: usize = 4 * 2 * MAX_CELLS;
+/// Working memory while a pattern is built; bounds the time of an attempt that fails.
 const WORK_LIMIT: usize = 4 << 20;
 
 /// Why there is no pattern of an expression.
@@ -36,9 +38,9 @@ pub fn whole_pattern(expression: &str) -> Result<Pattern, WholeError> {
     let config = dense::Config::new()
         .match_kind(MatchKind::All)
         .start_kind(StartKind::Anchored)
-        .minimize(true)
+        .minimize(false)
         .accelerate(false)
-        .dfa_size_limit(Some(WORK_LIMIT))
+        .dfa_size_limit(Some(TABLE_LIMIT))
         .determinize_size_limit(Some(WORK_LIMIT));
     let dfa = dense::Builder::new()
         .configure(config)

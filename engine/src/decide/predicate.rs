@@ -33,8 +33,8 @@ impl Truth {
 }
 
 /// Whether all of them hold: no, if one does not; else unknown, if one is.
-pub(crate) fn all(predicates: &[Predicate], facts: &Facts<'_>) -> Truth {
-    predicates.iter().map(|predicate| holds(predicate, facts)).min().unwrap_or(Truth::Yes)
+pub(crate) fn all<'p>(predicates: impl IntoIterator<Item = &'p Predicate>, facts: &Facts<'_>) -> Truth {
+    predicates.into_iter().map(|predicate| holds(predicate, facts)).min().unwrap_or(Truth::Yes)
 }
 
 /// What is observed of a fact.

@@ -3,10 +3,9 @@
 use super::index::naive;
 use super::*;
 use crate::identity::ClaimValue;
-use crate::policy::id::{ClaimId, ProviderId, RouteId};
+use crate::policy::id::{ClaimId, ProviderId};
 use crate::policy::model::{
-    Audit, Fact, Group, Limits, Literal, Meta, Predicate, Route, RoutePath, Test, Thinking, TlsRequirement,
-    TlsVersion,
+    Audit, Group, Limits, Meta, Route, RoutePath, Thinking, TlsRequirement, TlsVersion,
 };
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;

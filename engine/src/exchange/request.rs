@@ -115,7 +115,10 @@ impl Exchange {
             size: if end { Some(0) } else { length(headers) },
             now,
         };
-        let Ruling { decision, would_deny } = decide(&self.policy, &facts);
+        let Ruling { decision, route, would_deny } = decide(&self.policy, &facts);
+        let content = route.and_then(|route| self.policy.route(route)?.content);
+        let content = content.and_then(|id| self.policy.model().contents.get(id.index()));
+        self.json_rpc = content.is_some_and(|content| content.json_rpc);
         self.audit.would_deny(&self.policy, &would_deny);
         let (route, masks) = match &decision {
             Decision::Allow(permit) => obligations(permit),

@@ -809,6 +809,9 @@ pub struct Content {
     /// A JSON body may be many documents, one a line, whatever its content type says.
     #[serde(default)]
     pub lines: bool,
+    /// Its messages are those of JSON-RPC 2.0, so a refusal is an error of it.
+    #[serde(default)]
+    pub json_rpc: bool,
 }
 
 /// The protobuf messages of an API. Their names are those of the JSON form (ProtoJSON), so the paths of the content hold

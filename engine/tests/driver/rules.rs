@@ -125,3 +125,47 @@ fn rules_that_mean_nobody_do_not_load() {
     refused(|rule| rule.predicates[0].fact = Fact::Claim(veilwire_engine::policy::id::ClaimId(9)));
     refused(|rule| rule.predicates[0].test = Test::Within(vec![Network { address: 0, prefix: 129 }]));
 }
+
+fn answer(model: &Model) -> veilwire_engine::exchange::LocalReply {
+    let mut host = FakeHost::new("/chat", Some(&token("agent-7", &["agents"], 600)));
+    let mut driver = Driver::new(Arc::new(Policy::from_model(model).unwrap()), &host);
+    assert_eq!(driver.request_head(&mut host, true), Action::Pause);
+    host.replies.remove(0)
+}
+
+#[test]
+fn a_token_that_lacks_only_scopes_is_told_which() {
+    let mut model = model();
+    model.rules.retain(|rule| rule.effect == Effect::MayNot);
+    let scope =
+        |name: &str| Predicate { fact: Fact::Scopes, test: Test::Contains(vec![Literal::Text(name.into())]) };
+    model.rules.push(rule("scoped", Effect::May, vec![scope("chat.write"), scope("chat.read")]));
+    let told = |model: &Model| {
+        let reply = answer(model);
+        assert_eq!(reply.status, 403);
+        reply.headers.iter().find(|(name, _)| *name == "www-authenticate").map(|(_, value)| value.clone())
+    };
+    let expected = r#"Bearer realm="veilwire", error="insufficient_scope", scope="chat.read chat.write""#;
+    assert_eq!(told(&model).as_deref(), Some(expected));
+    // Whoever lacks something else as well hears nothing of scopes.
+    model.rules.last_mut().unwrap().predicates.push(header_is("x-team", "sales"));
+    assert_eq!(told(&model), None);
+    // What would break the header is left out.
+    model.rules.last_mut().unwrap().predicates = vec![scope("a\" b")];
+    assert_eq!(told(&model), None);
+}
+
+#[test]
+fn clients_of_json_rpc_get_an_error_of_it() {
+    let mut model = model();
+    model.contents[0].json_rpc = true;
+    model.rules.retain(|rule| rule.effect == Effect::MayNot);
+    let reply = answer(&model);
+    assert_eq!((reply.status, reply.headers[0].1.as_str()), (403, "application/json"));
+    let body: serde_json::Value = serde_json::from_slice(&reply.body).unwrap();
+    assert_eq!(body["jsonrpc"], "2.0");
+    assert!(body.as_object().unwrap().contains_key("id") && body["id"].is_null());
+    assert_eq!(body["error"]["code"], -32_000);
+    assert_eq!(body["error"]["data"]["status"], 403);
+    assert_eq!(body["error"]["data"]["rule"], "default");
+}

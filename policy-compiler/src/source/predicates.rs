@@ -213,8 +213,15 @@ fn read_tests(node: &Node, what: &str, kinds: Kinds, out: &mut Diagnostics) -> V
     }
     fields.close(out);
     if tests.is_empty() && out.items().len() == before {
+        let example = match kinds {
+            Kinds::Version => "{atLeast: \"1.3\"}",
+            Kinds::Address => "{in: [10.0.0.0/8]}",
+            Kinds::Size => "{atMost: 1MiB}",
+            Kinds::Time => "{days: [mon, tue]}",
+            _ => "{exists: true}",
+        };
         let message = format!("nothing is asked of {what}");
-        out.push(Diagnostic::at(Code::E0209, node.span, message).help("for example `{exists: true}`"));
+        out.push(Diagnostic::at(Code::E0209, node.span, message).help(format!("for example `{example}`")));
     }
     tests
 }

@@ -9,7 +9,7 @@ use crate::decision::{Denial, Direction, Permit, Reason};
 use crate::identity::Identity;
 use crate::mask::Findings;
 use crate::policy::Policy;
-use crate::policy::id::RouteId;
+use crate::policy::id::{RouteId, RuleId};
 use crate::policy::model::TlsRequirement;
 use crate::time::Timestamp;
 use crate::transport::{TransportError, TransportFacts};
@@ -33,6 +33,9 @@ pub struct AuditEvent {
     decision: Verb,
     /// Rules that decided; `default` if none did.
     rules: Vec<String>,
+    /// Rules that are only observed, and would have denied.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    would_deny: Vec<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     refusal: Option<Refusal>,
     outcome: Outcome,
@@ -152,6 +155,7 @@ impl AuditEvent {
             route: None,
             decision: Verb::None,
             rules: Vec::new(),
+            would_deny: Vec::new(),
             refusal: None,
             outcome: Outcome::Cut,
             status: None,
@@ -237,6 +241,10 @@ impl AuditEvent {
                 .map(|g| g.name.clone())
                 .collect(),
         });
+    }
+
+    pub(crate) fn would_deny(&mut self, policy: &Policy, rules: &[RuleId]) {
+        self.would_deny = rules.iter().map(|&id| policy.rule_name(id).to_owned()).collect();
     }
 
     pub(crate) fn routed(&mut self, policy: &Policy, route: RouteId) {

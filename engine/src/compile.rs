@@ -18,6 +18,7 @@ mod automata;
 mod buckets;
 mod pattern;
 mod token;
+mod whole;
 
 use crate::mask::automaton::MAX_WORD;
 use crate::mask::automaton::{Automaton, DecodeError, Indecision};
@@ -30,6 +31,7 @@ use pattern::Parsed;
 use std::fmt;
 use thiserror::Error;
 pub use token::token_pattern;
+pub use whole::{WholeError, whole_pattern};
 
 /// Most bytes of the intermediate table of one automaton; a group of detectors that needs more is split.
 const TABLE_LIMIT: usize = 16 << 20;

@@ -1,15 +1,25 @@
 //! The one place where an outcome is made: policy + facts -> [`Decision`].
 //!
-//! Any matching `mayNot` denies; else at least one matching `may` allows; else the default denies. Obligations of all matching `may`
-//! rules add up. The order of rules never matters.
+//! A rule matches when the caller is in one of its groups, the request is on one of its routes and every predicate holds. Any
+//! matching `mayNot` denies; else at least one matching `may` allows; else the default denies. What is unknown makes a `may` not
+//! match and a `mayNot` match. Obligations of all matching `may` rules add up. The order of rules never matters. A rule that is
+//! only observed is told, and changes nothing.
+
+mod index;
+mod path;
+mod predicate;
 
 use crate::approval::{ApprovalRequest, Verdict};
 use crate::decision::{Decision, Denial, Permit, Reason};
 use crate::identity::Identity;
 use crate::policy::Policy;
-use crate::policy::id::{RouteId, RuleId};
-use crate::policy::model::{Effect, Route, RoutePath};
+use crate::policy::id::{GroupId, RouteId, RuleId};
+use crate::policy::model::{Effect, Fact, Literal, Model, Predicate, Rule, Test};
 use crate::time::Timestamp;
+use crate::transport::TransportFacts;
+pub(crate) use index::RuleIndex;
+pub(crate) use path::normal as normal_path;
+use predicate::Truth;
 
 /// Key to [`Permit::issue`]: its only value is made here.
 #[derive(Debug)]
@@ -22,47 +32,132 @@ pub struct Facts<'a> {
     pub identity: &'a Identity,
     /// `:authority`, port included or not.
     pub host: &'a str,
-    /// `:path` without the query.
+    /// `:path` without the query, normalised.
     pub path: &'a str,
     /// `:method`.
     pub method: &'a str,
+    /// The query, without its `?`.
+    pub query: &'a str,
+    /// All headers.
+    pub headers: &'a [(Vec<u8>, Vec<u8>)],
+    /// The client's connection.
+    pub transport: &'a TransportFacts,
+    /// Bytes of the body, if its head says how many.
+    pub size: Option<u64>,
+    /// When.
+    pub now: Timestamp,
+}
+
+/// An outcome, and what rules that are only observed would have made of it.
+#[derive(Debug)]
+pub struct Ruling {
+    /// What is to happen.
+    pub decision: Decision,
+    /// The route of the request, if it is on one.
+    pub route: Option<RouteId>,
+    /// `mayNot` rules that matched, and are only observed.
+    pub would_deny: Vec<RuleId>,
 }
 
 /// Decides one exchange.
 #[must_use]
-pub fn decide(policy: &Policy, facts: &Facts<'_>, now: Timestamp) -> Decision {
-    let Some(route) = route_of(policy, facts) else {
-        return Decision::Deny(Denial::because(Reason::Default));
+pub fn decide(policy: &Policy, facts: &Facts<'_>) -> Ruling {
+    let model = policy.model();
+    let Some(route) = policy.index().route(model, facts) else {
+        let decision = Decision::Deny(Denial::because(Reason::Default));
+        return Ruling { decision, route: None, would_deny: Vec::new() };
     };
-    let matching = |effect: Effect| {
-        policy.rules().filter(move |(_, rule)| {
-            rule.effect == effect
-                && rule.routes.contains(&route)
-                && rule.groups.iter().any(|group| facts.identity.groups.contains(group))
-        })
-    };
-    let denying: Vec<RuleId> = matching(Effect::MayNot).map(|(id, _)| id).collect();
-    if !denying.is_empty() {
-        return Decision::Deny(Denial { reason: Reason::Rule, rules: denying });
-    }
-    let mut rules = Vec::new();
-    let mut masks = Vec::new();
+    let (mut denying, mut would_deny, mut rules, mut masks) =
+        (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     let mut approval = None;
-    for (id, rule) in matching(Effect::May) {
-        rules.push(id);
-        masks.extend_from_slice(&rule.masks);
-        // Only one approval per exchange exists so far; the compiler refuses policies in which two could meet.
-        approval = approval.or(rule.approval.as_ref());
+    let mut scopes = Vec::new();
+    for id in policy.index().candidates(route, facts) {
+        let Some(rule) = model.rules.get(id.index()) else { continue };
+        if !rule_matches(model, rule, facts) {
+            if rule.effect == Effect::May && !rule.observe {
+                scopes.extend(missing_scopes(model, rule, facts));
+            }
+            continue;
+        }
+        match (rule.effect, rule.observe) {
+            (Effect::MayNot, false) => denying.push(id),
+            (Effect::MayNot, true) => would_deny.push(id),
+            // SECURITY: what is only observed never allows.
+            (Effect::May, true) => {}
+            (Effect::May, false) => {
+                rules.push(id);
+                masks.extend_from_slice(&rule.masks);
+                // Only one approval per exchange exists so far; the compiler refuses policies in which two could meet.
+                approval = approval.or(rule.approval.as_ref());
+            }
+        }
     }
-    if rules.is_empty() {
-        return Decision::Deny(Denial::because(Reason::Default));
+    let decision = if !denying.is_empty() {
+        Decision::Deny(Denial { rules: denying, ..Denial::because(Reason::Rule) })
+    } else if rules.is_empty() {
+        scopes.sort_unstable();
+        scopes.dedup();
+        Decision::Deny(Denial { scopes, ..Denial::because(Reason::Default) })
+    } else {
+        masks.sort_unstable();
+        masks.dedup();
+        let permit = Permit::issue(Issuer(()), route, rules, masks);
+        match approval {
+            None => Decision::Allow(permit),
+            Some(approval) => Decision::Hold(ApprovalRequest::new(permit, approval, facts, facts.now)),
+        }
+    };
+    Ruling { decision, route: Some(route), would_deny }
+}
+
+/// Does a rule of the route match?
+fn rule_matches(model: &Model, rule: &Rule, facts: &Facts<'_>) -> bool {
+    let member = member(model, rule, facts);
+    // No beats unknown, wherever it comes from.
+    member != Truth::No && member.min(predicate::all(&rule.predicates, facts)).matches(rule.effect)
+}
+
+/// Is the caller one of those whom the rule means?
+fn member(model: &Model, rule: &Rule, facts: &Facts<'_>) -> Truth {
+    if rule.anyone {
+        return Truth::Yes;
     }
-    masks.sort_unstable();
-    masks.dedup();
-    let permit = Permit::issue(Issuer(()), route, rules, masks);
-    match approval {
-        None => Decision::Allow(permit),
-        Some(approval) => Decision::Hold(ApprovalRequest::new(permit, approval, facts, now)),
+    let groups = rule.groups.iter().map(|group| membership(model, facts.identity, *group));
+    groups.max().unwrap_or(Truth::No)
+}
+
+/// The scopes that a `may` rule asks for, if they are all that is missing.
+fn missing_scopes(model: &Model, rule: &Rule, facts: &Facts<'_>) -> Vec<String> {
+    let (scopes, others): (Vec<&Predicate>, Vec<&Predicate>) =
+        rule.predicates.iter().partition(|predicate| predicate.fact == Fact::Scopes);
+    if member(model, rule, facts) != Truth::Yes || predicate::all(others, facts) != Truth::Yes {
+        return Vec::new();
+    }
+    let wanted = scopes.into_iter().filter_map(|predicate| match &predicate.test {
+        Test::Contains(wanted) => Some(wanted),
+        _ => None,
+    });
+    let text = wanted.flatten().filter_map(|literal| match literal {
+        Literal::Text(text) => Some(text.clone()),
+        Literal::Integer(_) | Literal::Flag(_) => None,
+    });
+    text.collect()
+}
+
+/// Is the caller in this group?
+///
+/// SECURITY: a token without a groups claim says nothing about groups that its provider asserts.
+fn membership(model: &Model, identity: &Identity, group: GroupId) -> Truth {
+    let asserted = || {
+        let declared = model.groups.get(group.index());
+        declared.is_some_and(|group| group.from.iter().any(|(provider, _)| *provider == identity.provider))
+    };
+    if identity.groups.contains(&group) {
+        Truth::Yes
+    } else if identity.groups_unknown && asserted() {
+        Truth::Unknown
+    } else {
+        Truth::No
     }
 }
 
@@ -76,24 +171,6 @@ pub(crate) fn decide_held(request: ApprovalRequest, verdict: &Verdict) -> Result
     }
 }
 
-/// The first route that matches; the compiler sorted them by specificity, for Envoy alike.
-fn route_of(policy: &Policy, facts: &Facts<'_>) -> Option<RouteId> {
-    let host = host_without_port(facts.host);
-    policy.routes().find(|(_, route)| matches(route, host, facts)).map(|(id, _)| id)
-}
-
-fn matches(route: &Route, host: &str, facts: &Facts<'_>) -> bool {
-    route.host.eq_ignore_ascii_case(host)
-        && (route.methods.is_empty() || route.methods.iter().any(|method| method == facts.method))
-        && match &route.path {
-            RoutePath::Exact(path) => path == facts.path,
-            RoutePath::Below(prefix) => facts
-                .path
-                .strip_prefix(prefix.as_str())
-                .is_some_and(|rest| rest.is_empty() || rest.starts_with('/')),
-        }
-}
-
 /// `host:port` -> `host`; an IPv6 literal keeps its brackets.
 fn host_without_port(authority: &str) -> &str {
     match authority.rsplit_once(':') {
@@ -101,6 +178,9 @@ fn host_without_port(authority: &str) -> &str {
         _ => authority,
     }
 }
+
+#[cfg(test)]
+mod properties;
 
 #[cfg(test)]
 mod tests {

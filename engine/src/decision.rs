@@ -64,13 +64,15 @@ pub struct Denial {
     pub reason: Reason,
     /// The `mayNot` rules that matched.
     pub rules: Vec<RuleId>,
+    /// Scopes with which a `may` rule would have matched (RFC 6750 section 3.1, `insufficient_scope`), in order.
+    pub scopes: Vec<String>,
 }
 
 impl Denial {
     /// A denial that no rule is to blame for.
     #[must_use]
     pub fn because(reason: Reason) -> Self {
-        Denial { reason, rules: Vec::new() }
+        Denial { reason, rules: Vec::new(), scopes: Vec::new() }
     }
 }
 

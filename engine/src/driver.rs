@@ -12,6 +12,7 @@ use crate::host::{HeadEdits, Host, HostError, HostVerifier, Side};
 use crate::policy::Policy;
 use crate::time::Timestamp;
 use crate::transport::{Peer, TransportFacts};
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 /// What the host tells its proxy about the message it has in hands.
@@ -66,7 +67,11 @@ impl Driver {
     /// A driver for a new exchange; reads the facts of the client's connection.
     #[must_use]
     pub fn new<H: Host>(policy: Arc<Policy>, host: &H) -> Self {
-        let downstream = transport_facts(host, &DOWNSTREAM);
+        let mut downstream = transport_facts(host, &DOWNSTREAM);
+        // Every question is a call, so it is asked only where a rule wants to know.
+        if policy.looks_at_source() {
+            downstream.source = client_address(host);
+        }
         Driver {
             exchange: Exchange::new(policy, downstream, host.now()),
             request: Window::default(),
@@ -502,5 +507,16 @@ fn transport_facts<H: Host>(host: &H, names: &FactNames) -> TransportFacts {
             sha256: fact(names.sha256),
         }
     };
-    TransportFacts { version: fact("tls_version"), mtls, peer: (peer != Peer::default()).then_some(peer) }
+    TransportFacts {
+        version: fact("tls_version"),
+        mtls,
+        peer: (peer != Peer::default()).then_some(peer),
+        source: None,
+    }
+}
+
+/// The client's address: `source.address` with its port.
+fn client_address<H: Host>(host: &H) -> Option<IpAddr> {
+    let text = String::from_utf8(host.property(&["source", "address"]).ok()??).ok()?;
+    text.parse::<SocketAddr>().map(|address| address.ip()).or_else(|_| text.parse()).ok()
 }

@@ -31,6 +31,7 @@ use crate::time::Timestamp;
 use crate::transport::TransportFacts;
 use std::collections::VecDeque;
 use std::sync::Arc;
+use step::Form;
 
 /// Lower-case prefix of every header that Veilwire writes, and strips from everybody else.
 pub const HEADER_PREFIX: &[u8] = b"x-veilwire-";
@@ -46,6 +47,8 @@ pub struct Exchange {
     bodyless: bool,
     /// The client speaks gRPC.
     grpc: bool,
+    /// The client speaks JSON-RPC, as the content of the route says.
+    json_rpc: bool,
     /// Why a gRPC answer was refused after its head had left.
     status: Option<LocalReply>,
     audit: AuditEvent,
@@ -114,6 +117,7 @@ impl Exchange {
             response: Leg::Closed,
             bodyless: false,
             grpc: false,
+            json_rpc: false,
             status: None,
             audit,
             events: VecDeque::new(),
@@ -419,11 +423,21 @@ impl Exchange {
     fn deny(&mut self, denial: Denial) -> Step {
         self.close();
         self.audit.refused(&self.policy, Direction::Request, &denial);
-        Step::Reply(self.problem(denial.reason, Direction::Request, &denial.rules))
+        let mut reply = self.problem(denial.reason, Direction::Request, &denial.rules);
+        reply.ask_for_scopes(&denial.scopes);
+        Step::Reply(reply)
+    }
+
+    fn form(&self) -> Form {
+        match (self.grpc, self.json_rpc) {
+            (true, _) => Form::Grpc,
+            (false, true) => Form::JsonRpc,
+            (false, false) => Form::Problem,
+        }
     }
 
     fn problem(&self, reason: Reason, direction: Direction, rules: &[RuleId]) -> LocalReply {
-        LocalReply::problem(reason, direction, &self.policy, rules, &self.audit.request_id, self.grpc)
+        LocalReply::problem(reason, direction, &self.policy, rules, &self.audit.request_id, self.form())
     }
 
     /// INVARIANT: afterwards both legs are closed, so nothing can be put out any more.

@@ -5,26 +5,32 @@
 //! never ignored in favour of another one or of none. What was verified is remembered until it expires. It
 //! deliberately does not decide what a caller may do, fetch keys or read a clock.
 //!
-//! The credential is a bearer token in the `authorization` header (RFC 6750 section 2.1). The token must
-//! leave the request before it goes on.
+//! The credential is a bearer token, by default in the `authorization` header (RFC 6750 section 2.1); see
+//! [`Credential`]. It leaves the request before it goes on, unless its provider keeps it.
 
+mod algorithm;
 mod cache;
 mod claims;
 mod der;
 mod json;
 mod jws;
 mod keys;
+mod source;
 mod token;
+mod value;
 mod verifier;
 
 pub use claims::Claims;
 pub use der::ecdsa_signature;
 pub use keys::{KeyError, KeySet, KeySetError, VerifyingKey};
+pub(crate) use source::decode;
+pub use source::{Credential, Remainder};
 pub use token::{TokenError, TokenVerifier};
+pub use value::ClaimValue;
 pub use verifier::{JwtSimpleVerifier, SignatureVerifier, VerifierError};
 
 use crate::policy::id::{GroupId, ProviderId};
-use crate::policy::model::{Group, Provider};
+use crate::policy::model::{Group, Provider, TokenSource};
 use crate::time::Timestamp;
 use cache::TokenCache;
 use std::collections::BTreeMap;
@@ -39,9 +45,28 @@ pub struct Identity {
     pub subject: String,
     /// The declared groups of the caller, ascending, each once.
     pub groups: Vec<GroupId>,
+    /// The token has no groups claim, so in which groups the caller is nobody said.
+    pub groups_unknown: bool,
+    /// What the token says under the claims that rules look at, by `ClaimId`.
+    pub claims: Vec<ClaimValue>,
+    /// The scopes of the token (`scope`, RFC 8693 section 4.2, or `scp`); `None` if it has none of these claims.
+    pub scopes: Option<Vec<String>>,
 }
 
 impl Identity {
+    /// A caller of whom only the name is known.
+    #[cfg(test)]
+    fn named(subject: &str) -> Identity {
+        Identity {
+            provider: ProviderId(0),
+            subject: subject.to_owned(),
+            groups: Vec::new(),
+            groups_unknown: true,
+            claims: Vec::new(),
+            scopes: None,
+        }
+    }
+
     /// The subject as the value of a header: UTF-8, percent-encoded (RFC 3986 section 2.1, upper-case
     /// digits).
     ///
@@ -72,6 +97,8 @@ pub struct Authenticator {
     providers: Vec<TokenVerifier>,
     /// By provider and value of its groups claim.
     groups: BTreeMap<ProviderId, BTreeMap<String, Vec<GroupId>>>,
+    /// Where any provider has tokens, `authorization` aside.
+    sources: Vec<TokenSource>,
     verified: TokenCache,
 }
 
@@ -82,6 +109,18 @@ impl Authenticator {
     /// If a provider could never vouch for anybody, or two would vouch for the same issuer: see
     /// [`AuthenticatorError`].
     pub fn new(providers: &[Provider], groups: &[Group]) -> Result<Self, AuthenticatorError> {
+        Authenticator::with_claims(providers, groups, &[])
+    }
+
+    /// The same, for a policy whose rules look at these claims: names of members, or paths with dots between the names.
+    ///
+    /// # Errors
+    /// As [`Authenticator::new`].
+    pub fn with_claims(
+        providers: &[Provider],
+        groups: &[Group],
+        claims: &[String],
+    ) -> Result<Self, AuthenticatorError> {
         let mut verifiers: Vec<TokenVerifier> = Vec::with_capacity(providers.len());
         for (index, provider) in providers.iter().enumerate() {
             let id = ProviderId(u16::try_from(index).map_err(|_| AuthenticatorError::TooMany)?);
@@ -95,16 +134,24 @@ impl Authenticator {
             if verifiers.iter().any(|other| other.issuer() == provider.issuer) {
                 return Err(AuthenticatorError::DuplicateIssuer(id));
             }
-            let keys = KeySet::parse(&provider.jwks)
+            // A token without an end must have one all the same.
+            if provider.expiry_optional && provider.max_age_seconds.is_none() {
+                return Err(AuthenticatorError::NoLifetime(id));
+            }
+            let keys = KeySet::parse_for(&provider.jwks, &provider.algorithms)
                 .map_err(|cause| AuthenticatorError::Keys { provider: id, cause })?;
-            let verifier = TokenVerifier::new(provider, keys);
+            let verifier = TokenVerifier::with_claims(provider, keys, claims);
             if !verifier.has_usable_key() {
                 return Err(AuthenticatorError::NoKeyForAlgorithms(id));
             }
             verifiers.push(verifier);
         }
         let groups = index_groups(groups, verifiers.len())?;
-        Ok(Authenticator { providers: verifiers, groups, verified: TokenCache::default() })
+        let mut sources: Vec<TokenSource> =
+            providers.iter().flat_map(|provider| &provider.sources).cloned().collect();
+        sources.sort();
+        sources.dedup();
+        Ok(Authenticator { providers: verifiers, groups, sources, verified: TokenCache::default() })
     }
 
     /// Who sent a request with these headers (lower- or mixed-case names, raw values), at `now`.
@@ -117,8 +164,33 @@ impl Authenticator {
         now: Timestamp,
         verifier: &dyn SignatureVerifier,
     ) -> Result<Identity, Unauthenticated> {
-        let bytes = bearer_token(headers)?;
+        self.identify(&self.credential(headers)?, now, verifier)
+    }
+
+    /// The one credential in these headers; nothing of it is verified.
+    ///
+    /// # Errors
+    /// None, more than one, or one that cannot be read.
+    pub fn credential<'a>(
+        &self,
+        headers: &'a [(Vec<u8>, Vec<u8>)],
+    ) -> Result<Credential<'a>, Unauthenticated> {
+        source::find(headers, &self.sources)
+    }
+
+    /// Whose credential this is, at `now`.
+    ///
+    /// # Errors
+    /// [`Unauthenticated`]; the request is answered 401.
+    pub fn identify(
+        &self,
+        credential: &Credential<'_>,
+        now: Timestamp,
+        verifier: &dyn SignatureVerifier,
+    ) -> Result<Identity, Unauthenticated> {
+        let bytes: &[u8] = &credential.token;
         if let Some(identity) = self.verified.get(bytes, now) {
+            self.check_place(identity.provider, credential)?;
             return Ok(identity);
         }
         let token = UnverifiedToken::parse(bytes)?;
@@ -129,19 +201,46 @@ impl Authenticator {
             .zip(&self.providers)
             .find(|(_, tokens)| tokens.issuer() == token.issuer())
             .ok_or(TokenError::Issuer)?;
+        self.check_place(provider, credential)?;
         let claims = tokens.verify_unverified(token, now, verifier)?;
-        let groups = self.groups_of(provider, &claims);
-        let until = tokens.good_until(&claims);
-        let identity = Identity { provider, subject: claims.subject, groups };
-        self.verified.keep(bytes, &identity, now, until);
+        let identity = Identity {
+            provider,
+            groups: self.groups_of(provider, &claims),
+            groups_unknown: claims.groups.is_none(),
+            subject: claims.subject,
+            claims: claims.values,
+            scopes: claims.scopes,
+        };
+        self.verified.keep(bytes, &identity, now, claims.good_until);
         Ok(identity)
+    }
+
+    /// Whether the provider keeps the token on the request.
+    #[must_use]
+    pub fn keeps_token(&self, provider: ProviderId) -> bool {
+        self.providers.get(provider.index()).is_some_and(TokenVerifier::keeps_token)
+    }
+
+    /// SECURITY: a token where its provider never has one was put there by somebody else: a cookie that another site can make
+    /// a browser send is no header.
+    fn check_place(&self, provider: ProviderId, credential: &Credential<'_>) -> Result<(), Unauthenticated> {
+        match self.providers.get(provider.index()) {
+            Some(tokens) if tokens.reads(&credential.source) => Ok(()),
+            _ => Err(Unauthenticated::Misplaced),
+        }
     }
 
     fn groups_of(&self, provider: ProviderId, claims: &Claims) -> Vec<GroupId> {
         let Some(by_value) = self.groups.get(&provider) else { return Vec::new() };
         // Compared byte for byte: a value such as `*` means itself.
-        let mut groups: Vec<GroupId> =
-            claims.groups.iter().filter_map(|value| by_value.get(value)).flatten().copied().collect();
+        let mut groups: Vec<GroupId> = claims
+            .groups
+            .iter()
+            .flatten()
+            .filter_map(|value| by_value.get(value))
+            .flatten()
+            .copied()
+            .collect();
         groups.sort_unstable();
         groups.dedup();
         groups
@@ -187,6 +286,9 @@ pub enum AuthenticatorError {
     /// The key set of a provider has no key for any of its algorithms.
     #[error("provider {}: no key for the accepted algorithms", .0.0)]
     NoKeyForAlgorithms(ProviderId),
+    /// Tokens of a provider may lack `exp`, and no age ends them.
+    #[error("provider {}: tokens without `exp` need a maximum age", .0.0)]
+    NoLifetime(ProviderId),
     /// A group names a provider that does not exist.
     #[error("group {}: unknown provider", .0.0)]
     UnknownProvider(GroupId),
@@ -208,6 +310,9 @@ pub enum Unauthenticated {
     /// An `authorization` header that is not RFC 6750.
     #[error("authorization header is malformed")]
     Malformed,
+    /// A token where its provider does not have one.
+    #[error("credential in a place that its provider does not use")]
+    Misplaced,
     /// More than one credential: which one decides would be a guess.
     #[error("more than one credential")]
     MoreThanOne,
@@ -224,6 +329,7 @@ impl Unauthenticated {
             Unauthenticated::Missing => "credential-missing",
             Unauthenticated::OtherScheme => "credential-other-scheme",
             Unauthenticated::Malformed => "credential-malformed",
+            Unauthenticated::Misplaced => "credential-misplaced",
             Unauthenticated::MoreThanOne => "credential-more-than-one",
             Unauthenticated::Invalid(error) => error.reason(),
         }
@@ -237,9 +343,10 @@ impl Unauthenticated {
     pub fn www_authenticate(self) -> &'static str {
         match self {
             Unauthenticated::Missing | Unauthenticated::OtherScheme => r#"Bearer realm="veilwire""#,
-            Unauthenticated::Malformed | Unauthenticated::MoreThanOne | Unauthenticated::Invalid(_) => {
-                r#"Bearer realm="veilwire", error="invalid_token""#
-            }
+            Unauthenticated::Malformed
+            | Unauthenticated::Misplaced
+            | Unauthenticated::MoreThanOne
+            | Unauthenticated::Invalid(_) => r#"Bearer realm="veilwire", error="invalid_token""#,
         }
     }
 
@@ -248,38 +355,6 @@ impl Unauthenticated {
     pub fn is_caller_fault(self) -> bool {
         !matches!(self, Unauthenticated::Invalid(error) if !error.is_caller_fault())
     }
-}
-
-/// The token in the one `authorization` header.
-fn bearer_token(headers: &[(Vec<u8>, Vec<u8>)]) -> Result<&[u8], Unauthenticated> {
-    let mut values = headers.iter().filter(|(name, _)| name.eq_ignore_ascii_case(b"authorization"));
-    let value = match (values.next(), values.next()) {
-        (None, _) => return Err(Unauthenticated::Missing),
-        (Some((_, value)), None) => value.trim_ascii(),
-        (Some(_), Some(_)) => return Err(Unauthenticated::MoreThanOne),
-    };
-    if value.is_empty() {
-        return Err(Unauthenticated::Missing);
-    }
-    let end = value.iter().position(|byte| *byte == b' ').unwrap_or(value.len());
-    let (scheme, rest) = value.split_at_checked(end).ok_or(Unauthenticated::Malformed)?;
-    // RFC 9110 section 5.6.2: a scheme is a token; anything else is no header that was meant for anybody.
-    if !scheme.iter().all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(byte)) {
-        return Err(Unauthenticated::Malformed);
-    }
-    if !scheme.eq_ignore_ascii_case(b"bearer") {
-        return Err(Unauthenticated::OtherScheme);
-    }
-    let token = rest.trim_ascii_start();
-    // SECURITY: proxies join repeated headers with commas (RFC 9110 section 5.3).
-    if token.contains(&b',') {
-        return Err(Unauthenticated::MoreThanOne);
-    }
-    // RFC 6750 section 2.1, `b64token`; what the token is made of is checked when it is parsed.
-    if token.is_empty() || !token.iter().all(u8::is_ascii_graphic) {
-        return Err(Unauthenticated::Malformed);
-    }
-    Ok(token)
 }
 
 #[cfg(test)]

@@ -7,14 +7,19 @@ pub mod artifact;
 pub mod id;
 pub mod model;
 pub mod path;
+pub mod pattern;
 pub mod secret;
 
+use crate::decide::RuleIndex;
 use crate::identity::{Authenticator, AuthenticatorError};
 use crate::mask::detector::{DetectorSet, InvalidDetectors};
 use crate::mask::{InvalidPlan, MaskPlan, Place};
 use artifact::DecodeError;
 use id::{MaskId, RouteId, RuleId};
-use model::{Audit, HeadMask, Key, Limits, Model, Pseudonym, Replacement, Route, Rule, TlsRequirement};
+use model::{
+    Audit, Fact, HeadMask, Key, Limits, Model, Predicate, Pseudonym, Replacement, Route, Rule, Test,
+    TlsRequirement,
+};
 use secret::Secret;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -26,6 +31,7 @@ pub struct Policy {
     digest: String,
     authenticator: Authenticator,
     detectors: Arc<DetectorSet>,
+    index: RuleIndex,
     plans: Plans,
 }
 
@@ -61,6 +67,9 @@ pub enum InvalidPolicy {
     /// The automata do not fit the detectors.
     #[error("detectors: {0}")]
     Detectors(#[from] InvalidDetectors),
+    /// A rule says what no rule can say.
+    #[error("rule {0} contradicts itself")]
+    Rule(u16),
     /// A mask cannot be carried out.
     #[error("mask: {0}")]
     Plan(#[from] InvalidPlan),
@@ -120,9 +129,10 @@ impl Policy {
                 return Err(InvalidPolicy::Placeholder(u16::try_from(index).unwrap_or(u16::MAX)));
             }
         }
-        let authenticator = Authenticator::new(&model.providers, &model.groups)?;
+        let authenticator = Authenticator::with_claims(&model.providers, &model.groups, &model.claims)?;
+        let index = RuleIndex::new(&model).ok_or(InvalidPolicy::TooMany("rules"))?;
         let detectors = Arc::new(DetectorSet::new(std::mem::take(&mut model.automata), &model.detectors)?);
-        let policy = Policy { model, digest, authenticator, detectors, plans: Plans::default() };
+        let policy = Policy { model, digest, authenticator, detectors, index, plans: Plans::default() };
         // Every mask is tried with every route it may meet, so that no exchange finds out first.
         for (_, rule) in policy.rules() {
             for &route in &rule.routes {
@@ -178,6 +188,16 @@ impl Policy {
 
     pub(crate) fn authenticator(&self) -> &Authenticator {
         &self.authenticator
+    }
+
+    pub(crate) fn index(&self) -> &RuleIndex {
+        &self.index
+    }
+
+    /// Whether a rule asks where the client is.
+    pub(crate) fn looks_at_source(&self) -> bool {
+        let mut predicates = self.model.rules.iter().flat_map(|rule| &rule.predicates);
+        predicates.any(|predicate| predicate.fact == Fact::Source)
     }
 
     /// All rules with their ids.
@@ -269,6 +289,7 @@ fn check_sizes(model: &Model) -> Result<(), InvalidPolicy> {
         ("tags", model.tags.len(), 1_024),
         ("keys", model.keys.len(), 64),
         ("groups", model.groups.len(), 4_096),
+        ("claims", model.claims.len(), 256),
         ("providers", model.providers.len(), 64),
         ("contents", model.contents.len(), 256),
         ("detectors", model.detectors.len(), 256),
@@ -328,7 +349,8 @@ fn check_references(model: &Model) -> Result<(), InvalidPolicy> {
             known("mask.attributes.tag", attribute.tag.index(), model.tags.len())?;
         }
     }
-    for rule in &model.rules {
+    for (rule, place) in model.rules.iter().zip(0..) {
+        check_predicates(rule, model.claims.len(), place)?;
         for id in &rule.groups {
             known("rule.groups", id.index(), model.groups.len())?;
         }
@@ -340,6 +362,18 @@ fn check_references(model: &Model) -> Result<(), InvalidPolicy> {
         }
     }
     Ok(())
+}
+
+/// SECURITY: who is meant must be said, and tables of a pattern are run as they are.
+fn check_predicates(rule: &Rule, claims: usize, place: u16) -> Result<(), InvalidPolicy> {
+    let sound = |predicate: &Predicate| match (&predicate.fact, &predicate.test) {
+        (Fact::Claim(id), _) if id.index() >= claims => false,
+        (_, Test::Matches(pattern)) => pattern.is_sound(),
+        (_, Test::Within(networks)) => networks.iter().all(|network| network.prefix <= 128),
+        _ => true,
+    };
+    let meant = rule.anyone == rule.groups.is_empty() && (!rule.anyone || !rule.predicates.is_empty());
+    if meant && rule.predicates.iter().all(sound) { Ok(()) } else { Err(InvalidPolicy::Rule(place)) }
 }
 
 fn check_limits(limits: &Limits) -> Result<(), InvalidPolicy> {

@@ -5,6 +5,7 @@
 
 use crate::policy::model::{TlsRequirement, TlsVersion};
 use serde::Serialize;
+use std::net::IpAddr;
 
 /// Facts about one connection, as the host reports them.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
@@ -20,6 +21,9 @@ pub struct TransportFacts {
     /// The peer's certificate: the client's downstream, the server's upstream.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub peer: Option<Peer>,
+    /// The address of the client, as the host sees it. For rules only: it is in no audit event.
+    #[serde(skip)]
+    pub source: Option<IpAddr>,
 }
 
 /// Names in a verified certificate. Only the first SAN of each kind is known.
@@ -101,7 +105,7 @@ mod tests {
 
     fn facts(version: Option<&str>, mtls: impl Into<Option<bool>>) -> TransportFacts {
         let mtls = mtls.into();
-        TransportFacts { version: version.map(str::to_owned), mtls, peer: None }
+        TransportFacts { version: version.map(str::to_owned), mtls, ..TransportFacts::default() }
     }
 
     #[test]

@@ -1,12 +1,16 @@
 //! The driver on a fake host: what goes through, what pauses, what is cut, and in which callback.
 #![cfg(test)]
 
+#[path = "driver/credentials.rs"]
+mod credentials;
 #[path = "driver/ends.rs"]
 mod ends;
 #[path = "driver/heads.rs"]
 mod heads;
 #[path = "driver/pseudonyms.rs"]
 mod pseudonyms;
+#[path = "driver/rules.rs"]
+mod rules;
 mod support;
 
 use support::{Call, EMAIL, FakeHost, NOW, policy, token};

@@ -33,6 +33,7 @@ fn provider(jwks: &str) -> Provider {
         jwks: jwks.into(),
         groups_claim: "groups".into(),
         leeway_seconds: LEEWAY,
+        ..Provider::default()
     }
 }
 

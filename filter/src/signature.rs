@@ -16,16 +16,22 @@ pub(crate) fn question(
     signed_text: &[u8],
     signature: &[u8],
 ) -> Option<Vec<u8>> {
+    let hash = match algorithm {
+        Algorithm::RS256 | Algorithm::ES256 => "sha256",
+        Algorithm::RS384 | Algorithm::ES384 => "sha384",
+        Algorithm::RS512 => "sha512",
+        // Envoy knows neither the padding of PSS nor Edwards curves.
+        Algorithm::PS256 | Algorithm::PS384 | Algorithm::PS512 | Algorithm::EdDSA => return None,
+    };
     let der;
     let signature = match algorithm {
-        Algorithm::RS256 => signature,
-        Algorithm::ES256 => {
+        Algorithm::ES256 | Algorithm::ES384 => {
             der = ecdsa_signature(signature)?;
             &der
         }
-        Algorithm::EdDSA => return None,
+        _ => signature,
     };
-    let fields = [(1, b"sha256".as_slice()), (2, key.spki_der()), (3, signature), (4, signed_text)];
+    let fields = [(1, hash.as_bytes()), (2, key.spki_der()), (3, signature), (4, signed_text)];
     let mut message = Vec::with_capacity(fields.iter().map(|(_, bytes)| bytes.len() + 6).sum());
     for (number, bytes) in fields {
         // Wire type 2: a length and as many bytes.

@@ -4,22 +4,27 @@
 //! Tables are sorted by name; routes by specificity, so that the first match is the most specific one, here and in Envoy.
 
 use crate::detect::{self, Wanted};
+use crate::diagnostic::Text;
 use crate::pack::Pack;
 use crate::resolve::Resolved;
 use crate::resolve::detectors::{Catalogued, window};
 use crate::resolve::routes::JSON;
 use crate::source::keys::{From, Key as SourceKey, state};
 use crate::source::masks::{At, Place};
+use crate::source::predicates::{Predicate as SourcePredicate, Subject};
 use crate::source::reader::Named;
 use crate::source::routes::Route as SourceRoute;
 use crate::source::rules::Effect as SourceEffect;
 use crate::source::tls::Profile;
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
-use veilwire_engine::policy::id::{ContentId, DetectorId, GroupId, MaskId, ProviderId, RouteId, TagId};
+use veilwire_engine::policy::id::{
+    ClaimId, ContentId, DetectorId, GroupId, MaskId, ProviderId, RouteId, TagId,
+};
 use veilwire_engine::policy::model::{
-    Attribute, Audit, Content, Detector, Effect, Field, Group, HeadMask, Key, KeySource, Limits, Mask, Meta,
-    Model, Provider, Route, RoutePath, Rule, Tag, Thinking, TlsRequirement, TlsVersion, UnknownContent,
+    Attribute, Audit, Content, Detector, Effect, Fact, Field, Group, HeadMask, Key, KeySource, Limits, Mask,
+    Meta, Model, Predicate, Provider, Route, RoutePath, Rule, Tag, Thinking, TlsRequirement, TlsVersion,
+    UnknownContent,
 };
 
 mod tokens;
@@ -68,6 +73,7 @@ pub fn lower(resolved: &Resolved<'_>) -> Result<Model, LowerError> {
         automata,
         providers: tables.providers(resolved)?,
         groups: tables.groups(resolved)?,
+        claims: tables.claim.keys().cloned().collect(),
         contents: tables.contents(resolved)?,
         routes: tables.routes(resolved)?,
         masks: tables.masks(resolved)?,
@@ -84,6 +90,7 @@ struct Tables {
     detector: BTreeMap<String, u16>,
     provider: BTreeMap<String, u16>,
     group: BTreeMap<String, u16>,
+    claim: BTreeMap<String, u16>,
     content: BTreeMap<String, u16>,
     route: BTreeMap<String, u16>,
     mask: BTreeMap<String, u16>,
@@ -101,6 +108,11 @@ impl Tables {
             policy.masks.iter().flat_map(|mask| &mask.body.fields).map(|field| field.tag.value.clone());
         let contents = policy.routes.iter().filter_map(|route| route.body.content.as_ref());
         let contents = contents.filter(|content| content.value != JSON).map(|content| content.value.clone());
+        let predicates = policy.rules.iter().flat_map(|rule| &rule.body.predicates);
+        let claims = predicates.filter_map(|predicate| match &predicate.subject {
+            Subject::Claim(name) => Some(name.value.clone()),
+            Subject::Fact(_) => None,
+        });
         let mut routes: Vec<&Named<SourceRoute>> = policy.routes.iter().collect();
         routes.sort_by_key(|route| specificity(route));
         let tag = number("tags", found_tags.chain(field_tags).collect::<BTreeSet<_>>())?;
@@ -110,6 +122,7 @@ impl Tables {
             detector: number("detectors", detectors)?,
             provider: number("identity providers", names(&policy.identity))?,
             group: number("groups", names(&policy.groups))?,
+            claim: number("claims", claims.collect::<BTreeSet<_>>())?,
             content: number("contents", contents.collect::<BTreeSet<_>>())?,
             route: number("routes", routes.iter().map(|route| route.name.value.clone()))?,
             mask: number("masks", names(&policy.masks))?,
@@ -154,6 +167,9 @@ impl Tables {
                 let body = &provider.body;
                 let leeway =
                     body.leeway.as_ref().map_or(Ok(LEEWAY_SECONDS), |leeway| u32::try_from(leeway.value));
+                let max_age = body.max_age.as_ref().map(|age| u32::try_from(age.value)).transpose();
+                let texts =
+                    |texts: &[Text]| texts.iter().map(|text| text.value.clone()).collect::<Vec<String>>();
                 let mut algorithms: Vec<_> =
                     body.algorithms.iter().map(|algorithm| algorithm.value).collect();
                 algorithms.sort_by_key(|algorithm| format!("{algorithm:?}"));
@@ -161,11 +177,17 @@ impl Tables {
                 Some(Provider {
                     name: provider.name.value.clone(),
                     issuer: body.issuer.as_ref()?.value.clone(),
-                    audiences: body.audiences.iter().map(|audience| audience.value.clone()).collect(),
+                    audiences: texts(&body.audiences),
                     algorithms,
                     jwks: keys.clone()?,
                     groups_claim: body.groups_claim.as_ref()?.value.clone(),
                     leeway_seconds: leeway.ok()?,
+                    max_age_seconds: max_age.ok()?,
+                    expiry_optional: body.expiry_optional.as_ref().is_some_and(|optional| optional.value),
+                    required_type: body.required_type.as_ref().map(|required| required.value.to_owned()),
+                    authorized_parties: texts(&body.authorized_parties),
+                    sources: body.sources.iter().map(|source| source.value.clone()).collect(),
+                    keep_token: body.keep_token,
                 })
             })
             .collect::<Option<Vec<_>>>()
@@ -288,6 +310,14 @@ impl Tables {
         Ok(masks)
     }
 
+    fn predicate(&self, predicate: &SourcePredicate) -> Option<Predicate> {
+        let fact = match &predicate.subject {
+            Subject::Claim(name) => Fact::Claim(ClaimId(*self.claim.get(&name.value)?)),
+            Subject::Fact(fact) => fact.clone(),
+        };
+        Some(Predicate { fact, test: predicate.test.clone() })
+    }
+
     fn rules(&self, resolved: &Resolved<'_>) -> Result<Vec<Rule>, LowerError> {
         let mut rules = resolved
             .policy
@@ -296,7 +326,7 @@ impl Tables {
             .map(|rule| {
                 let body = &rule.body;
                 let effect = body.effect.as_ref()?;
-                let ids = |texts: &[crate::diagnostic::Text], table: &BTreeMap<String, u16>| {
+                let ids = |texts: &[Text], table: &BTreeMap<String, u16>| {
                     let ids = texts
                         .iter()
                         .map(|text| table.get(&text.value).copied())
@@ -314,6 +344,13 @@ impl Tables {
                     masks: ids(&body.masks, &self.mask)?.into_iter().map(MaskId).collect(),
                     approval: None,
                     message: body.message.as_ref().map(|message| message.value.clone()),
+                    anyone: body.groups.is_empty(),
+                    predicates: body
+                        .predicates
+                        .iter()
+                        .map(|predicate| self.predicate(predicate))
+                        .collect::<Option<_>>()?,
+                    observe: body.observe,
                 })
             })
             .collect::<Option<Vec<_>>>()

@@ -14,6 +14,7 @@ pub mod listeners;
 pub mod masks;
 mod names;
 pub mod packs;
+pub mod predicates;
 pub mod reader;
 pub mod routes;
 pub mod rules;

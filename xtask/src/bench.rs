@@ -1,4 +1,4 @@
-//! `cargo xtask bench`: the masking benchmarks (native) and the comparison through Envoy, in release builds.
+//! `cargo xtask bench`: the benchmarks of masking and deciding (native) and the comparison through Envoy, in release builds.
 
 use std::process::{Command, ExitCode};
 
@@ -12,6 +12,18 @@ pub(crate) fn run(args: &[String]) -> Result<ExitCode> {
     {
         return instructions::run(rest);
     }
+    if args == ["identity"] {
+        process::stream(process::cargo().args([
+            "bench",
+            "--package",
+            "veilwire-engine",
+            "--features",
+            "compile",
+            "--bench",
+            "identity",
+        ]))?;
+        return Ok(ExitCode::SUCCESS);
+    }
     let (native, rest) = match args.split_first() {
         Some((flag, rest)) if flag == "--native" => (true, rest),
         _ => (false, args),
@@ -19,7 +31,7 @@ pub(crate) fn run(args: &[String]) -> Result<ExitCode> {
     if native {
         if !rest.is_empty() {
             bail!(
-                "usage: cargo xtask bench [--native | --instructions [--bless] | --json FILE --rounds N | --json FILE --streams N]"
+                "usage: cargo xtask bench [identity | --native | --instructions [--bless] | --json FILE --rounds N | --json FILE --streams N]"
             );
         }
         process::stream(process::cargo().args([

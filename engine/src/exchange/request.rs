@@ -2,13 +2,14 @@
 
 use super::event::{CalloutId, Event};
 use super::{Exchange, HEADER_PREFIX, Held, Inspected, Leg, State, Step};
-use crate::decide::{Facts, decide};
+use crate::decide::{Facts, Ruling, decide, normal_path};
 use crate::decision::{Decision, Denial, Direction, Permit, Reason};
 use crate::format::{Coding, Format};
-use crate::host::{CalloutRequest, HeadEdits};
-use crate::identity::SignatureVerifier;
+use crate::host::{CalloutRequest, HeadEdits, Headers};
+use crate::identity::{Credential, Remainder, SignatureVerifier};
 use crate::mask::{MaskPlan, Masker, Notes, Place, is_exempt, mask_headers, mask_query, scan_path};
 use crate::policy::id::{MaskId, RouteId};
+use crate::policy::model::TokenSource;
 use crate::time::Timestamp;
 use std::sync::Arc;
 
@@ -86,18 +87,39 @@ impl Exchange {
         let host = text(headers, b":authority")?;
         let target = text(headers, b":path")?;
         let path = target.split(['?', '#']).next().unwrap_or(target);
-        if !path.starts_with('/') {
-            return Err(deny(Reason::Malformed));
-        }
+        let query = target.strip_prefix(path).and_then(|rest| rest.strip_prefix('?')).unwrap_or_default();
+        let path = normal_path(path).ok_or(deny(Reason::Malformed))?;
         self.bodyless = method == "HEAD";
-        let identity = self
-            .policy
-            .authenticator()
-            .authenticate(headers, now, verifier)
-            .map_err(|cause| deny(Reason::Unauthenticated(cause)))?;
+        let authenticator = self.policy.authenticator();
+        let refused = |cause| deny(Reason::Unauthenticated(cause));
+        let credential = authenticator.credential(headers).map_err(refused)?;
+        let identity = authenticator.identify(&credential, now, verifier).map_err(refused)?;
+        let keeps_token = authenticator.keeps_token(identity.provider);
         self.audit.caller(&self.policy, &identity);
 
-        let decision = decide(&self.policy, &Facts { identity: &identity, host, path, method }, now);
+        // A byte like 0xE9 passes, unless a rule would have to make something of it.
+        for name in self.policy.index().headers() {
+            let readable = |byte: &u8| matches!(byte, b'\t' | b' '..=b'~');
+            if !values(headers, name.as_bytes()).flatten().all(readable) {
+                return Err(deny(Reason::Malformed));
+            }
+        }
+        let facts = Facts {
+            identity: &identity,
+            host,
+            path: &path,
+            method,
+            query: query.split('#').next().unwrap_or_default(),
+            headers,
+            transport: self.audit.downstream(),
+            size: if end { Some(0) } else { length(headers) },
+            now,
+        };
+        let Ruling { decision, route, would_deny } = decide(&self.policy, &facts);
+        let content = route.and_then(|route| self.policy.route(route)?.content);
+        let content = content.and_then(|id| self.policy.model().contents.get(id.index()));
+        self.json_rpc = content.is_some_and(|content| content.json_rpc);
+        self.audit.would_deny(&self.policy, &would_deny);
         let (route, masks) = match &decision {
             Decision::Allow(permit) => obligations(permit),
             Decision::Hold(request) => request.obligations(),
@@ -106,11 +128,16 @@ impl Exchange {
         self.audit.routed(&self.policy, route);
         let mut edits = HeadEdits::default();
         let mut notes = self.notes(Direction::Request);
-        let masked = self.mask_head(headers, target, (route, &masks), &mut edits, &mut notes);
+        // SECURITY: taken out first, so that masks see what goes on, and what they write cannot bring it back.
+        let rest = (!keeps_token).then(|| without(&credential, headers, target, &mut edits)).flatten();
+        let (left, target) = rest.as_ref().map_or((headers, target), |(left, target)| (left, target));
+        let masked = self.mask_head(left, target, (route, &masks), &mut edits, &mut notes);
         self.audit.found(&self.policy, Direction::Request, &notes.findings);
         masked.map_err(deny)?;
         let leg = self.prepare_request(headers, end, route, &masks, &mut edits)?;
-        edits.remove(b"authorization");
+        if !(keeps_token && *credential.source() == TokenSource::Authorization) {
+            edits.remove(b"authorization");
+        }
         edits.set("x-veilwire-decision", b"allow".to_vec());
         edits.set("x-veilwire-subject", identity.header_subject());
         edits.set("x-veilwire-policy", self.policy_label());
@@ -208,6 +235,39 @@ impl Exchange {
     pub(super) fn policy_label(&self) -> Vec<u8> {
         format!("{}@{}", self.policy.name(), self.policy.revision()).into_bytes()
     }
+}
+
+/// Headers and target of a request without its credential, where that is not the `authorization` header.
+fn without(
+    credential: &Credential<'_>,
+    headers: &HeaderList,
+    target: &str,
+    edits: &mut HeadEdits,
+) -> Option<(Headers, String)> {
+    let mut target = target.to_owned();
+    let mut left = headers.to_vec();
+    match credential.remainder(headers) {
+        Remainder::Header(name) if name == b"authorization" => return None,
+        Remainder::Header(name) => {
+            edits.remove(&name);
+            left.retain(|(key, _)| !key.eq_ignore_ascii_case(&name));
+        }
+        Remainder::Cookies(cookies) => {
+            left.retain(|(key, _)| !key.eq_ignore_ascii_case(b"cookie"));
+            match cookies {
+                Some(cookies) => {
+                    edits.rewrite(b"cookie", cookies.clone());
+                    left.push((b"cookie".to_vec(), cookies));
+                }
+                None => edits.remove(b"cookie"),
+            }
+        }
+        Remainder::Target(rest) => {
+            edits.set(":path", rest.clone());
+            target = rest;
+        }
+    }
+    Some((left, target))
 }
 
 fn obligations(permit: &Permit) -> (RouteId, Vec<MaskId>) {

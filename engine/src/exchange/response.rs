@@ -151,7 +151,7 @@ impl Exchange {
             &self.policy,
             &[],
             &self.audit.request_id,
-            self.grpc,
+            self.form(),
         ))
     }
 }

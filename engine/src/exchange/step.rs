@@ -68,7 +68,54 @@ struct Problem<'a> {
     request_id: &'a str,
 }
 
+/// A refusal as a client of JSON-RPC 2.0 reads it (section 5): an error with the problem as its data. Nobody has read the
+/// request's id, and the specification says `null` then.
+#[derive(Serialize)]
+struct RpcRefusal<'a> {
+    jsonrpc: &'static str,
+    id: (),
+    error: RpcError<'a>,
+}
+
+#[derive(Serialize)]
+struct RpcError<'a> {
+    code: i32,
+    message: &'static str,
+    data: Problem<'a>,
+}
+
+impl<'a> RpcRefusal<'a> {
+    fn new(problem: Problem<'a>) -> Self {
+        // The first of those that are left to servers (section 5.1).
+        let error = RpcError { code: -32_000, message: problem.detail, data: problem };
+        RpcRefusal { jsonrpc: "2.0", id: (), error }
+    }
+}
+
+/// How the client reads a refusal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Form {
+    /// RFC 9457.
+    Problem,
+    /// A trailers-only answer.
+    Grpc,
+    /// An error of JSON-RPC 2.0, under the HTTP status that any other client would get.
+    JsonRpc,
+}
+
 impl LocalReply {
+    /// RFC 6750 section 3.1: with which scopes a token would do.
+    pub(crate) fn ask_for_scopes(&mut self, scopes: &[String]) {
+        let plain =
+            |scope: &&str| scope.bytes().all(|byte| byte.is_ascii_graphic() && !matches!(byte, b'"' | b'\\'));
+        let scopes: Vec<&str> = scopes.iter().map(String::as_str).filter(plain).collect();
+        if !scopes.is_empty() {
+            let scopes = scopes.join(" ");
+            let value = format!(r#"Bearer realm="veilwire", error="insufficient_scope", scope="{scopes}""#);
+            self.headers.push(("www-authenticate", value));
+        }
+    }
+
     /// The answer to a refusal.
     pub(crate) fn problem(
         reason: Reason,
@@ -76,9 +123,9 @@ impl LocalReply {
         policy: &Policy,
         rules: &[RuleId],
         request_id: &str,
-        grpc: bool,
+        form: Form,
     ) -> Self {
-        Self::with_status(reason, reason.status(direction), policy, rules, request_id, grpc)
+        Self::with_status(reason, reason.status(direction), policy, rules, request_id, form)
     }
 
     pub(crate) fn with_status(
@@ -87,7 +134,7 @@ impl LocalReply {
         policy: &Policy,
         rules: &[RuleId],
         request_id: &str,
-        grpc: bool,
+        form: Form,
     ) -> Self {
         let rule = match (reason, rules.first()) {
             (Reason::Rule, Some(&rule)) => Some(policy.rule_name(rule)),
@@ -98,7 +145,7 @@ impl LocalReply {
             .first()
             .and_then(|rule| policy.model().rules.get(rule.index()))
             .and_then(|rule| rule.message.as_deref());
-        if grpc {
+        if form == Form::Grpc {
             return LocalReply::grpc(reason, status, rule, message, request_id);
         }
         let problem = Problem {
@@ -110,15 +157,21 @@ impl LocalReply {
             message,
             request_id,
         };
-        let mut headers = vec![
-            ("content-type", "application/problem+json".to_owned()),
-            ("cache-control", "no-store".to_owned()),
-        ];
+        let content_type = match form {
+            Form::JsonRpc => "application/json",
+            Form::Problem | Form::Grpc => "application/problem+json",
+        };
+        let mut headers =
+            vec![("content-type", content_type.to_owned()), ("cache-control", "no-store".to_owned())];
         if let Reason::Unauthenticated(cause) = reason {
             headers.push(("www-authenticate", cause.www_authenticate().to_owned()));
         }
         // A struct of strings and a number always has a JSON form.
-        let body = serde_json::to_vec(&problem).unwrap_or_default();
+        let body = match form {
+            Form::JsonRpc => serde_json::to_vec(&RpcRefusal::new(problem)),
+            Form::Problem | Form::Grpc => serde_json::to_vec(&problem),
+        };
+        let body = body.unwrap_or_default();
         LocalReply { status, headers, body, grpc_status: None }
     }
 

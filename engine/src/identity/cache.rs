@@ -91,14 +91,13 @@ impl std::fmt::Debug for TokenCache {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::policy::id::ProviderId;
 
     fn at(seconds: u64) -> Timestamp {
         Timestamp::from_unix_seconds(seconds)
     }
 
     fn identity(subject: &str) -> Identity {
-        Identity { provider: ProviderId(0), subject: subject.into(), groups: Vec::new() }
+        Identity::named(subject)
     }
 
     #[test]

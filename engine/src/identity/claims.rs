@@ -1,10 +1,12 @@
 //! Claims: what a token says (RFC 7519 section 4), first their types, then whether they hold now.
 //!
-//! Guarantees: registered claims have the types of the RFC; `iss`, `sub`, `aud` and `exp` are there; times
-//! are finite and between the epoch and the year 9999. Does not verify signatures: the caller must have.
+//! Guarantees: registered claims have the types of the RFC; `iss`, `sub`, `aud` and `exp` are there (`exp` may be
+//! left to `iat` and a maximum age); times are finite and between the epoch and the year 9999. Does not verify
+//! signatures: the caller must have.
 
 use super::json;
 use super::token::TokenError;
+use super::value::ClaimValue;
 use crate::time::Timestamp;
 use serde_json::{Map, Value};
 
@@ -20,10 +22,17 @@ pub struct Claims {
     pub issuer: String,
     /// `sub`: never empty, without control characters, at most 1024 bytes.
     pub subject: String,
-    /// The values of the groups claim as the provider wrote them; they are no groups of the policy yet.
-    pub groups: Vec<String>,
+    /// The values of the groups claim as the provider wrote them; they are no groups of the policy yet. `None`: there is
+    /// no such claim.
+    pub groups: Option<Vec<String>>,
     /// `exp`, without leeway.
-    pub expires: Timestamp,
+    pub expires: Option<Timestamp>,
+    /// The first moment at which what holds now no longer does: of `exp` and the maximum age, leeway included, the earlier.
+    pub good_until: Timestamp,
+    /// The scopes (`scope`, RFC 8693 section 4.2, or `scp`); `None`: there is no such claim.
+    pub scopes: Option<Vec<String>>,
+    /// What it says under the claims that rules look at, in their order.
+    pub values: Vec<ClaimValue>,
 }
 
 /// Claims of good form that nobody has vouched for yet.
@@ -32,7 +41,7 @@ pub(super) struct UnverifiedClaims {
     issuer: String,
     subject: String,
     audiences: Vec<String>,
-    expires: Timestamp,
+    expires: Option<Timestamp>,
     not_before: Option<Timestamp>,
     issued_at: Option<Timestamp>,
     members: Map<String, Value>,
@@ -43,8 +52,13 @@ pub(super) struct UnverifiedClaims {
 pub(super) struct Demands<'a> {
     pub(super) issuer: &'a str,
     pub(super) audiences: &'a [String],
+    pub(super) authorized_parties: &'a [String],
     pub(super) groups_claim: &'a str,
+    /// What rules look at.
+    pub(super) claims: &'a [String],
     pub(super) leeway_ms: u64,
+    pub(super) max_age_ms: Option<u64>,
+    pub(super) expiry_optional: bool,
 }
 
 impl UnverifiedClaims {
@@ -60,11 +74,12 @@ impl UnverifiedClaims {
         // jwt-simple).
         optional_string(&members, "jti")?;
         optional_string(&members, "nonce")?;
+        optional_string(&members, "azp")?;
         Ok(UnverifiedClaims {
             issuer: optional_string(&members, "iss")?.ok_or(TokenError::Claim)?,
             subject: subject(&members)?,
             audiences: audiences(&members)?,
-            expires: time(&members, "exp", f64::floor)?.ok_or(TokenError::Claim)?,
+            expires: time(&members, "exp", f64::floor)?,
             not_before: time(&members, "nbf", f64::ceil)?,
             issued_at: time(&members, "iat", f64::ceil)?,
             members,
@@ -84,8 +99,20 @@ impl UnverifiedClaims {
         if !self.audiences.iter().any(|audience| demands.audiences.contains(audience)) {
             return Err(TokenError::Audience);
         }
+        // OpenID Connect Core section 2: who it was issued to, where the policy says who that may be.
+        if !demands.authorized_parties.is_empty() {
+            let party = optional_string(&self.members, "azp")?.ok_or(TokenError::AuthorizedParty)?;
+            if !demands.authorized_parties.contains(&party) {
+                return Err(TokenError::AuthorizedParty);
+            }
+        }
         // RFC 7519 section 4.1.4: the time must be *before* `exp`.
-        if now >= self.expires.saturating_add_millis(demands.leeway_ms) {
+        let mut good_until = match self.expires {
+            Some(expires) => expires.saturating_add_millis(demands.leeway_ms),
+            None if demands.expiry_optional => Timestamp(u64::MAX),
+            None => return Err(TokenError::Claim),
+        };
+        if now >= good_until {
             return Err(TokenError::Expired);
         }
         let latest = now.saturating_add_millis(demands.leeway_ms);
@@ -95,8 +122,23 @@ impl UnverifiedClaims {
         if self.issued_at.is_some_and(|issued_at| latest < issued_at) {
             return Err(TokenError::IssuedInFuture);
         }
-        let groups = groups(&self.members, demands.groups_claim)?;
-        Ok(Claims { issuer: self.issuer, subject: self.subject, groups, expires: self.expires })
+        if let Some(max_age) = demands.max_age_ms {
+            let issued_at = self.issued_at.ok_or(TokenError::Claim)?;
+            let too_old = issued_at.saturating_add_millis(max_age.saturating_add(demands.leeway_ms));
+            if now >= too_old {
+                return Err(TokenError::TooOld);
+            }
+            good_until = good_until.min(too_old);
+        }
+        Ok(Claims {
+            groups: groups(&self.members, demands.groups_claim)?,
+            scopes: scopes(&self.members)?,
+            values: demands.claims.iter().map(|claim| value(&self.members, claim)).collect(),
+            issuer: self.issuer,
+            subject: self.subject,
+            expires: self.expires,
+            good_until,
+        })
     }
 }
 
@@ -132,22 +174,63 @@ fn time(
     Ok(Some(Timestamp::from_unix_millis(millis)))
 }
 
-/// The values of the groups claim: one string or a list of strings; an absent claim is no group.
-///
-/// `claim` is the name of a member or, for claims such as `realm_access.roles`, a path of names with dots
-/// between them.
-fn groups(members: &Map<String, Value>, claim: &str) -> Result<Vec<String>, TokenError> {
-    let member = members.get(claim);
-    let nested = claim.contains('.').then(|| nested(members, claim)).flatten();
-    let value = match (member, nested) {
-        (None, None) => return Ok(Vec::new()),
-        (Some(value), None) | (None, Some(value)) => value,
-        // SECURITY: two readings, and a `mayNot` may hang on either.
-        (Some(_), Some(_)) => return Err(TokenError::Groups),
-    };
+/// The values of the groups claim: one string or a list of strings.
+fn groups(members: &Map<String, Value>, claim: &str) -> Result<Option<Vec<String>>, TokenError> {
     // SECURITY: a list is taken whole or not at all; to skip what is no string could skip the group that a
     // `mayNot` names.
-    strings(value).ok_or(TokenError::Groups)
+    match find(members, claim) {
+        Found::Absent => Ok(None),
+        Found::One(value) => strings(value).map(Some).ok_or(TokenError::Groups),
+        Found::Two => Err(TokenError::Groups),
+    }
+}
+
+/// `scope` is one string with spaces in it (RFC 8693 section 4.2), `scp` that or a list, by provider.
+fn scopes(members: &Map<String, Value>) -> Result<Option<Vec<String>>, TokenError> {
+    let (value, list) = match (members.get("scope"), members.get("scp")) {
+        (None, None) => return Ok(None),
+        (Some(value), None) => (value, false),
+        (None, Some(value)) => (value, true),
+        // SECURITY: two lists, and either could be the one that counts.
+        (Some(_), Some(_)) => return Err(TokenError::Claim),
+    };
+    match value {
+        Value::String(text) => {
+            Ok(Some(text.split(' ').filter(|scope| !scope.is_empty()).map(str::to_owned).collect()))
+        }
+        Value::Array(_) if list => strings(value).map(Some).ok_or(TokenError::Claim),
+        _ => Err(TokenError::Claim),
+    }
+}
+
+/// What a token says under a claim that rules look at.
+fn value(members: &Map<String, Value>, claim: &str) -> ClaimValue {
+    match find(members, claim) {
+        Found::Absent => ClaimValue::Absent,
+        Found::One(value) => ClaimValue::of(value),
+        // SECURITY: two readings, and a `mayNot` may hang on either.
+        Found::Two => ClaimValue::Opaque,
+    }
+}
+
+/// What is found under the name of a claim.
+enum Found<'a> {
+    Absent,
+    One(&'a Value),
+    /// The name reads as a member and as a path, and both are there.
+    Two,
+}
+
+/// `claim` is the name of a member or, for claims such as `realm_access.roles`, a path of names with dots
+/// between them.
+fn find<'a>(members: &'a Map<String, Value>, claim: &str) -> Found<'a> {
+    let member = members.get(claim);
+    let nested = claim.contains('.').then(|| nested(members, claim)).flatten();
+    match (member, nested) {
+        (None, None) => Found::Absent,
+        (Some(value), None) | (None, Some(value)) => Found::One(value),
+        (Some(_), Some(_)) => Found::Two,
+    }
 }
 
 fn nested<'a>(members: &'a Map<String, Value>, path: &str) -> Option<&'a Value> {

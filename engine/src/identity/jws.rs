@@ -23,6 +23,8 @@ const MAX_HEADER_LENGTH: usize = 8 * 1024;
 pub(super) struct Jws<'a> {
     pub(super) algorithm: Algorithm,
     pub(super) key_id: Option<String>,
+    /// `typ` in lower case, without `application/`.
+    pub(super) token_type: Option<String>,
     /// What the signature signs: encoded header, dot, encoded payload (RFC 7515 section 5.1 step 8).
     pub(super) signed_text: &'a [u8],
     pub(super) payload: Vec<u8>,
@@ -46,9 +48,9 @@ impl<'a> Jws<'a> {
         let signed_text = token.get(..header.len() + 1 + payload.len()).ok_or(TokenError::Malformed)?;
         let header = json::parse(&decode(header)?).ok_or(TokenError::Malformed)?;
         let header = header.as_object().ok_or(TokenError::Malformed)?;
-        let (algorithm, key_id) = read_header(header)?;
+        let (algorithm, key_id, token_type) = read_header(header)?;
         let (payload, signature) = (decode(payload)?, decode(signature)?);
-        Ok(Jws { algorithm, key_id, signed_text, payload, signature })
+        Ok(Jws { algorithm, key_id, token_type, signed_text, payload, signature })
     }
 }
 
@@ -57,7 +59,10 @@ fn decode(part: &[u8]) -> Result<Vec<u8>, TokenError> {
     URL_SAFE_NO_PAD.decode(part).map_err(|_| TokenError::Malformed)
 }
 
-fn read_header(header: &Map<String, Value>) -> Result<(Algorithm, Option<String>), TokenError> {
+/// Algorithm, key id and type.
+type Header = (Algorithm, Option<String>, Option<String>);
+
+fn read_header(header: &Map<String, Value>) -> Result<Header, TokenError> {
     // SECURITY: `crit` demands extensions, and none is supported; `b64` (RFC 7797) changes what is signed
     // even where `crit` is forgotten; `jwk` brings a key along (and belongs to DPoP proofs, which are no
     // access tokens); `salt` is a private extension of jwt-simple.
@@ -66,7 +71,8 @@ fn read_header(header: &Map<String, Value>) -> Result<(Algorithm, Option<String>
     }
     // SECURITY: RFC 8725 section 3.11, other kinds of JWT (logout tokens, ID token hints) are no access
     // tokens.
-    if !string(header, "typ")?.is_none_or(is_access_token_type) {
+    let token_type = string(header, "typ")?.map(token_type);
+    if !token_type.as_deref().is_none_or(|name| ["jwt", "at+jwt"].contains(&name)) {
         return Err(TokenError::Type);
     }
     // Never used, but what has the wrong type has no meaning (and is refused by jwt-simple).
@@ -78,21 +84,17 @@ fn read_header(header: &Map<String, Value>) -> Result<(Algorithm, Option<String>
     {
         return Err(TokenError::Malformed);
     }
-    let algorithm = match string(header, "alg")?.ok_or(TokenError::Malformed)? {
-        "RS256" => Algorithm::RS256,
-        "ES256" => Algorithm::ES256,
-        "EdDSA" => Algorithm::EdDSA,
-        _ => return Err(TokenError::Algorithm),
-    };
+    let algorithm = string(header, "alg")?.ok_or(TokenError::Malformed)?;
+    let algorithm = Algorithm::named(algorithm).ok_or(TokenError::Algorithm)?;
     let key_id = string(header, "kid")?.map(str::to_owned);
-    Ok((algorithm, key_id))
+    Ok((algorithm, key_id, token_type))
 }
 
-/// Media types of access tokens: `JWT` (RFC 7519 section 5.1) and `at+jwt` (RFC 9068 section 2.1), compared
+/// Media types of access tokens are `JWT` (RFC 7519 section 5.1) and `at+jwt` (RFC 9068 section 2.1), compared
 /// without case; the prefix `application/` may be left out (RFC 7515 section 4.1.9).
-fn is_access_token_type(name: &str) -> bool {
+fn token_type(name: &str) -> String {
     let name = name.to_ascii_lowercase();
-    matches!(name.strip_prefix("application/").unwrap_or(&name), "jwt" | "at+jwt")
+    name.strip_prefix("application/").map(str::to_owned).unwrap_or(name)
 }
 
 fn string<'a>(header: &'a Map<String, Value>, name: &str) -> Result<Option<&'a str>, TokenError> {

@@ -1,8 +1,8 @@
 //! Key sets: a JWKS document (RFC 7517, RFC 7518 section 6, RFC 8037) becomes keys that can verify.
 //!
 //! Guarantees: every key is sound (RSA 2048 to 4096 bits, exponent 65537, not from a generator with known
-//! weak primes; P-256 on the curve; Ed25519 canonical and not of small order), bound to one algorithm, and no
-//! key id names two keys. Symmetric and private keys refuse the whole set: a set that holds them was
+//! weak primes; P-256 and P-384 on the curve; Ed25519 canonical and not of small order), bound to one
+//! algorithm, and no key id names two keys. Symmetric and private keys refuse the whole set: a set that holds them was
 //! published by mistake. What the set is allowed to hold for others is skipped: other key types, curves,
 //! algorithms and uses. Fetching and rotation are not done here. Errors name the position and the cause,
 //! never the content.
@@ -29,11 +29,22 @@ pub struct KeySet {
 }
 
 impl KeySet {
-    /// Reads a JWKS document.
+    /// Reads a JWKS document. RSA keys without `alg` are for RS256.
     ///
     /// # Errors
     /// See [`KeySetError`]. One bad key refuses the set: what else is wrong in it is anyone's guess.
     pub fn parse(jwks_json: &str) -> Result<KeySet, KeySetError> {
+        KeySet::parse_for(jwks_json, &[])
+    }
+
+    /// Reads the JWKS document of a provider that signs with these algorithms.
+    ///
+    /// RFC 8725 section 3.1: a key is for one algorithm. An RSA key that does not say which (`alg`) is for the one
+    /// RSA algorithm that the provider uses, and for RS256 if it uses several or none.
+    ///
+    /// # Errors
+    /// As [`KeySet::parse`].
+    pub fn parse_for(jwks_json: &str, algorithms: &[Algorithm]) -> Result<KeySet, KeySetError> {
         if jwks_json.len() > MAX_SET_LENGTH {
             return Err(KeySetError::TooLong);
         }
@@ -42,6 +53,11 @@ impl KeySet {
         if entries.len() > MAX_KEYS {
             return Err(KeySetError::TooManyKeys);
         }
+        let mut rsa = algorithms.iter().copied().filter(|algorithm| algorithm.is_rsa());
+        let rsa_default = match (rsa.next(), rsa.next()) {
+            (Some(only), None) => only,
+            _ => Algorithm::RS256,
+        };
         let mut ids = BTreeSet::new();
         let mut keys = Vec::with_capacity(entries.len());
         for (index, entry) in entries.iter().enumerate() {
@@ -52,7 +68,7 @@ impl KeySet {
             {
                 return Err(at(KeyError::DuplicateKeyId));
             }
-            keys.extend(jwk.verifying_key().map_err(at)?);
+            keys.extend(jwk.verifying_key(rsa_default).map_err(at)?);
         }
         if keys.is_empty() { Err(KeySetError::NoUsableKey) } else { Ok(KeySet { keys }) }
     }
@@ -93,7 +109,7 @@ pub enum KeySetError {
         /// What is wrong with it.
         cause: KeyError,
     },
-    /// No key is one that verifies RS256, ES256 or EdDSA signatures.
+    /// No key is one that verifies signatures of a supported algorithm.
     #[error("key set has no usable key")]
     NoUsableKey,
 }
@@ -163,8 +179,8 @@ impl VerifyingKey {
         self.algorithm
     }
 
-    /// The one length of a signature under this key, in bytes: the length of the modulus for RSA, 64 for the
-    /// others.
+    /// The one length of a signature under this key, in bytes: the length of the modulus for RSA, 96 for P-384,
+    /// 64 for the others.
     #[must_use]
     pub fn signature_length(&self) -> usize {
         self.signature_length
@@ -202,7 +218,7 @@ impl<'a> Jwk<'a> {
     }
 
     /// The key, or `None` if it is one for other purposes.
-    fn verifying_key(self) -> Result<Option<VerifyingKey>, KeyError> {
+    fn verifying_key(self, rsa_default: Algorithm) -> Result<Option<VerifyingKey>, KeyError> {
         let key_type = self.optional_string("kty")?.ok_or(KeyError::Missing("kty"))?;
         if key_type == "oct" || self.members.contains_key("k") {
             return Err(KeyError::Symmetric);
@@ -214,34 +230,42 @@ impl<'a> Jwk<'a> {
         {
             return Err(KeyError::Private);
         }
-        let algorithm = match (key_type, self.optional_string("crv")?) {
-            ("RSA", None) => Algorithm::RS256,
+        let default = match (key_type, self.optional_string("crv")?) {
+            ("RSA", None) => rsa_default,
             ("EC", Some("P-256")) => Algorithm::ES256,
+            ("EC", Some("P-384")) => Algorithm::ES384,
             ("OKP", Some("Ed25519")) => Algorithm::EdDSA,
             ("EC" | "OKP", None) => return Err(KeyError::Missing("crv")),
             _ => return Ok(None),
         };
-        if !self.is_for(algorithm)? {
+        let Some(algorithm) = self.algorithm(default)? else { return Ok(None) };
+        if !self.is_for_verifying()? {
             return Ok(None);
         }
         let (native, signature_length) = match algorithm {
-            Algorithm::RS256 => self.rsa()?,
-            Algorithm::ES256 => (self.p256()?, 64),
-            Algorithm::EdDSA => (self.ed25519()?, 64),
+            Algorithm::ES256 => (NativeKey::p256(&self.coordinate("x", 32)?, &self.coordinate("y", 32)?), 64),
+            Algorithm::ES384 => (NativeKey::p384(&self.coordinate("x", 48)?, &self.coordinate("y", 48)?), 96),
+            Algorithm::EdDSA => (NativeKey::ed25519(&self.bytes("x")?), 64),
+            _ => {
+                let (native, length) = self.rsa()?;
+                (Some(native), length)
+            }
         };
+        let native = native.ok_or(KeyError::NotOnCurve)?;
         let spki = native.spki_der().ok_or(KeyError::Unencodable)?;
         let key_id = self.key_id()?.map(str::to_owned);
         Ok(Some(VerifyingKey { key_id, algorithm, signature_length, spki, native }))
     }
 
-    /// Whether `alg`, `use` and `key_ops` allow verifying with `algorithm` (RFC 7517 sections 4.2 to 4.4).
-    fn is_for(self, algorithm: Algorithm) -> Result<bool, KeyError> {
-        let name = match algorithm {
-            Algorithm::RS256 => "RS256",
-            Algorithm::ES256 => "ES256",
-            Algorithm::EdDSA => "EdDSA",
-        };
-        let algorithm_fits = self.optional_string("alg")?.is_none_or(|alg| alg == name);
+    /// The one algorithm it may be used with (RFC 7517 section 4.4), if that is one for keys of its kind.
+    fn algorithm(self, default: Algorithm) -> Result<Option<Algorithm>, KeyError> {
+        let Some(name) = self.optional_string("alg")? else { return Ok(Some(default)) };
+        let fits = |algorithm: &Algorithm| *algorithm == default || (algorithm.is_rsa() && default.is_rsa());
+        Ok(Algorithm::named(name).filter(fits))
+    }
+
+    /// Whether `use` and `key_ops` allow verifying (RFC 7517 sections 4.2 and 4.3).
+    fn is_for_verifying(self) -> Result<bool, KeyError> {
         let use_fits = self.optional_string("use")?.is_none_or(|key_use| key_use == "sig");
         let operations_fit = match self.members.get("key_ops") {
             None => true,
@@ -250,7 +274,7 @@ impl<'a> Jwk<'a> {
             }
             Some(_) => return Err(KeyError::WrongType("key_ops")),
         };
-        Ok(algorithm_fits && use_fits && operations_fit)
+        Ok(use_fits && operations_fit)
     }
 
     fn rsa(self) -> Result<(NativeKey, usize), KeyError> {
@@ -272,17 +296,10 @@ impl<'a> Jwk<'a> {
         Ok((native, modulus.len()))
     }
 
-    fn p256(self) -> Result<NativeKey, KeyError> {
-        let (x, y) = (self.bytes("x")?, self.bytes("y")?);
-        // RFC 7518 section 6.2.1.2: the full length, leading zeros included.
-        if x.len() != 32 || y.len() != 32 {
-            return Err(KeyError::NotOnCurve);
-        }
-        NativeKey::p256(&x, &y).ok_or(KeyError::NotOnCurve)
-    }
-
-    fn ed25519(self) -> Result<NativeKey, KeyError> {
-        NativeKey::ed25519(&self.bytes("x")?).ok_or(KeyError::NotOnCurve)
+    /// RFC 7518 section 6.2.1.2: the full length, leading zeros included.
+    fn coordinate(self, name: &'static str, length: usize) -> Result<Vec<u8>, KeyError> {
+        let bytes = self.bytes(name)?;
+        if bytes.len() == length { Ok(bytes) } else { Err(KeyError::NotOnCurve) }
     }
 
     fn optional_string(self, name: &'static str) -> Result<Option<&'a str>, KeyError> {

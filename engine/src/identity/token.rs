@@ -8,7 +8,7 @@ use super::claims::{Claims, Demands, UnverifiedClaims};
 use super::jws::Jws;
 use super::keys::{KeySet, VerifyingKey};
 use super::verifier::SignatureVerifier;
-use crate::policy::model::{Algorithm, Provider};
+use crate::policy::model::{Algorithm, Provider, TokenSource};
 use crate::time::Timestamp;
 
 /// Verifies the tokens of one provider.
@@ -19,6 +19,14 @@ pub struct TokenVerifier {
     algorithms: Vec<Algorithm>,
     groups_claim: String,
     leeway_ms: u64,
+    max_age_ms: Option<u64>,
+    expiry_optional: bool,
+    required_type: Option<String>,
+    authorized_parties: Vec<String>,
+    sources: Vec<TokenSource>,
+    keep_token: bool,
+    /// Claims that rules look at.
+    claims: Vec<String>,
     keys: KeySet,
 }
 
@@ -26,12 +34,25 @@ impl TokenVerifier {
     /// A verifier for what `provider` demands, under `keys` (the `jwks` of the provider is not read).
     #[must_use]
     pub fn new(provider: &Provider, keys: KeySet) -> Self {
+        TokenVerifier::with_claims(provider, keys, &[])
+    }
+
+    /// The same; [`Claims::values`] are those of `claims`.
+    #[must_use]
+    pub fn with_claims(provider: &Provider, keys: KeySet, claims: &[String]) -> Self {
         TokenVerifier {
             issuer: provider.issuer.clone(),
             audiences: provider.audiences.clone(),
             algorithms: provider.algorithms.clone(),
             groups_claim: provider.groups_claim.clone(),
             leeway_ms: u64::from(provider.leeway_seconds) * 1000,
+            max_age_ms: provider.max_age_seconds.map(|seconds| u64::from(seconds) * 1000),
+            expiry_optional: provider.expiry_optional,
+            required_type: provider.required_type.clone(),
+            authorized_parties: provider.authorized_parties.clone(),
+            sources: provider.sources.clone(),
+            keep_token: provider.keep_token,
+            claims: claims.to_vec(),
             keys,
         }
     }
@@ -62,9 +83,17 @@ impl TokenVerifier {
         self.verify_unverified(UnverifiedToken::parse(token)?, now, verifier)
     }
 
-    /// The first moment at which claims that hold now no longer do.
-    pub(super) fn good_until(&self, claims: &Claims) -> Timestamp {
-        claims.expires.saturating_add_millis(self.leeway_ms)
+    /// Whether tokens of this provider may be there.
+    pub(super) fn reads(&self, source: &TokenSource) -> bool {
+        if self.sources.is_empty() {
+            *source == TokenSource::Authorization
+        } else {
+            self.sources.contains(source)
+        }
+    }
+
+    pub(super) fn keeps_token(&self) -> bool {
+        self.keep_token
     }
 
     pub(super) fn verify_unverified(
@@ -73,12 +102,19 @@ impl TokenVerifier {
         now: Timestamp,
         verifier: &dyn SignatureVerifier,
     ) -> Result<Claims, TokenError> {
+        if self.required_type.is_some() && self.required_type != token.jws.token_type {
+            return Err(TokenError::Type);
+        }
         self.verify_signature(&token.jws, verifier)?;
         let demands = Demands {
             issuer: &self.issuer,
             audiences: &self.audiences,
+            authorized_parties: &self.authorized_parties,
             groups_claim: &self.groups_claim,
+            claims: &self.claims,
             leeway_ms: self.leeway_ms,
+            max_age_ms: self.max_age_ms,
+            expiry_optional: self.expiry_optional,
         };
         token.claims.check(demands, now)
     }
@@ -183,9 +219,15 @@ pub enum TokenError {
     /// `aud` has none of the accepted audiences.
     #[error("audience is not accepted")]
     Audience,
+    /// `azp` is none of the accepted parties.
+    #[error("authorized party is not accepted")]
+    AuthorizedParty,
     /// `exp` has passed.
     #[error("token has expired")]
     Expired,
+    /// Issued longer ago than the provider's maximum age.
+    #[error("token is too old")]
+    TooOld,
     /// `nbf` is still to come.
     #[error("token is not valid yet")]
     NotYetValid,
@@ -219,7 +261,9 @@ impl TokenError {
             TokenError::Bound => "token-bound",
             TokenError::Issuer => "token-issuer",
             TokenError::Audience => "token-audience",
+            TokenError::AuthorizedParty => "token-authorized-party",
             TokenError::Expired => "token-expired",
+            TokenError::TooOld => "token-too-old",
             TokenError::NotYetValid => "token-not-yet-valid",
             TokenError::IssuedInFuture => "token-issued-in-future",
             TokenError::Subject => "token-subject",

@@ -10,8 +10,10 @@ use crate::policy::model::Algorithm;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jwt_simple::prelude::{
-    ECDSAP256PublicKeyLike as _, ES256PublicKey, Ed25519PublicKey, EdDSAPublicKeyLike as _, NoCustomClaims,
-    RS256PublicKey, RSAPublicKeyLike as _, Token, UnixTimeStamp, VerificationOptions,
+    ECDSAP256PublicKeyLike as _, ECDSAP384PublicKeyLike as _, ES256PublicKey, ES384PublicKey,
+    Ed25519PublicKey, EdDSAPublicKeyLike as _, JWTClaims, NoCustomClaims, PS256PublicKey, PS384PublicKey,
+    PS512PublicKey, RS256PublicKey, RS384PublicKey, RS512PublicKey, RSAPublicKeyLike, Token, UnixTimeStamp,
+    VerificationOptions,
 };
 use jwt_simple::{Error, JWTError};
 use std::fmt;
@@ -21,7 +23,7 @@ pub trait SignatureVerifier {
     /// Whether `signature` is the `algorithm` signature of `signed_text` under `key`.
     ///
     /// The caller has checked that `algorithm` is the algorithm of `key`, that `signature` has the length
-    /// that the key demands (raw `r || s` for ES256, RFC 7518 section 3.4), and that `signed_text` is a JWS
+    /// that the key demands (raw `r || s` for ECDSA, RFC 7518 section 3.4), and that `signed_text` is a JWS
     /// signing input: base64url of a JOSE header, a dot, base64url of the claims.
     ///
     /// # Errors
@@ -75,7 +77,23 @@ impl SignatureVerifier for JwtSimpleVerifier {
             (Algorithm::RS256, NativeKey::Rsa(key)) => {
                 key.verify_token::<NoCustomClaims>(&token, Some(options))
             }
+            (Algorithm::RS384, NativeKey::Rsa(key)) => {
+                rsa(key, RS384PublicKey::from_components, &token, options)
+            }
+            (Algorithm::RS512, NativeKey::Rsa(key)) => {
+                rsa(key, RS512PublicKey::from_components, &token, options)
+            }
+            (Algorithm::PS256, NativeKey::Rsa(key)) => {
+                rsa(key, PS256PublicKey::from_components, &token, options)
+            }
+            (Algorithm::PS384, NativeKey::Rsa(key)) => {
+                rsa(key, PS384PublicKey::from_components, &token, options)
+            }
+            (Algorithm::PS512, NativeKey::Rsa(key)) => {
+                rsa(key, PS512PublicKey::from_components, &token, options)
+            }
             (Algorithm::ES256, NativeKey::P256(key)) => key.verify_token(&token, Some(options)),
+            (Algorithm::ES384, NativeKey::P384(key)) => key.verify_token(&token, Some(options)),
             (Algorithm::EdDSA, NativeKey::Ed25519(key)) => key.verify_token(&token, Some(options)),
             _ => return Err(VerifierError::KeyMismatch),
         };
@@ -84,6 +102,17 @@ impl SignatureVerifier for JwtSimpleVerifier {
             Err(error) => refusal(&error),
         }
     }
+}
+
+/// jwt-simple has a type of key for each algorithm of RSA; all hold the same numbers.
+fn rsa<K: RSAPublicKeyLike>(
+    key: &RS256PublicKey,
+    make: fn(&[u8], &[u8]) -> Result<K, Error>,
+    token: &str,
+    options: VerificationOptions,
+) -> Result<JWTClaims<NoCustomClaims>, Error> {
+    let numbers = key.to_components();
+    make(&numbers.n, &numbers.e)?.verify_token(token, Some(options))
 }
 
 /// Options under which jwt-simple checks the signature and the types of registered claims, and nothing else.
@@ -119,6 +148,7 @@ fn refusal(error: &Error) -> Result<bool, VerifierError> {
 pub(super) enum NativeKey {
     Rsa(Box<RS256PublicKey>),
     P256(Box<ES256PublicKey>),
+    P384(Box<ES384PublicKey>),
     Ed25519(Box<Ed25519PublicKey>),
 }
 
@@ -135,6 +165,12 @@ impl NativeKey {
         ES256PublicKey::from_bytes(&point).ok().map(|key| NativeKey::P256(Box::new(key)))
     }
 
+    /// P-384 key from its coordinates, 48 bytes each.
+    pub(super) fn p384(x: &[u8], y: &[u8]) -> Option<Self> {
+        let point = [&[4], x, y].concat();
+        ES384PublicKey::from_bytes(&point).ok().map(|key| NativeKey::P384(Box::new(key)))
+    }
+
     /// Ed25519 key from its 32 bytes.
     pub(super) fn ed25519(point: &[u8]) -> Option<Self> {
         Ed25519PublicKey::from_bytes(point).ok().map(|key| NativeKey::Ed25519(Box::new(key)))
@@ -145,6 +181,7 @@ impl NativeKey {
         match self {
             NativeKey::Rsa(key) => key.to_der().ok(),
             NativeKey::P256(key) => key.to_der().ok(),
+            NativeKey::P384(key) => key.to_der().ok(),
             NativeKey::Ed25519(key) => Some(key.to_der()),
         }
     }
@@ -155,6 +192,7 @@ impl fmt::Debug for NativeKey {
         f.write_str(match self {
             NativeKey::Rsa(_) => "Rsa(..)",
             NativeKey::P256(_) => "P256(..)",
+            NativeKey::P384(_) => "P384(..)",
             NativeKey::Ed25519(_) => "Ed25519(..)",
         })
     }

@@ -38,6 +38,8 @@ ids! {
     GroupId
     /// An identity provider (`spec.identity`).
     ProviderId
+    /// A claim that rules look at.
+    ClaimId
     /// A content: channels and never-touch paths of one API (`openai.chat`).
     ContentId
 }

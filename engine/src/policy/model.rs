@@ -3,8 +3,9 @@
 //! Names are kept for audit and diagnostics; everything that refers to something else does so by id.
 //! A `Model` may be wrong (it comes from bytes); a [`Policy`](super::Policy) is a model whose every reference was checked.
 
-use super::id::{ContentId, DetectorId, GroupId, KeyId, MaskId, ProviderId, RouteId, TagId};
+use super::id::{ClaimId, ContentId, DetectorId, GroupId, KeyId, MaskId, ProviderId, RouteId, TagId};
 use super::path::PathPattern;
+use super::pattern::Pattern;
 use super::secret::Secret;
 use crate::mask::automaton::Automaton;
 use serde::{Deserialize, Serialize};
@@ -30,6 +31,8 @@ pub struct Model {
     pub providers: Vec<Provider>,
     /// Declared groups.
     pub groups: Vec<Group>,
+    /// Claims that rules look at: names of members, or paths with dots between the names.
+    pub claims: Vec<String>,
     /// Contents: the data of protocol packs.
     pub contents: Vec<Content>,
     /// Routes, most specific first; the first match is the route.
@@ -342,7 +345,7 @@ pub enum Scheme {
 }
 
 /// Where identities come from.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Provider {
     /// Name in the policy.
@@ -359,6 +362,50 @@ pub struct Provider {
     pub groups_claim: String,
     /// Clock tolerance in seconds for `exp`, `nbf` and `iat`.
     pub leeway_seconds: u32,
+    /// Seconds after `iat` at which a token is too old; `iat` must then be there.
+    #[serde(default)]
+    pub max_age_seconds: Option<u32>,
+    /// `exp` may be absent; only where `max_age_seconds` ends a token.
+    #[serde(default)]
+    pub expiry_optional: bool,
+    /// The one `typ` that is accepted, in lower case without `application/`; none: `jwt`, `at+jwt`, or no `typ`.
+    #[serde(default)]
+    pub required_type: Option<String>,
+    /// `azp` must be one of these; none: it is not looked at.
+    #[serde(default)]
+    pub authorized_parties: Vec<String>,
+    /// Where its tokens are; none: [`TokenSource::Authorization`].
+    #[serde(default)]
+    pub sources: Vec<TokenSource>,
+    /// The token goes on to the upstream.
+    #[serde(default)]
+    pub keep_token: bool,
+}
+
+/// Where a token is in a request.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum TokenSource {
+    /// `authorization: Bearer …` (RFC 6750 section 2.1).
+    Authorization,
+    /// The header of this lower-case name; its value is the token and nothing else.
+    Header(String),
+    /// The cookie of this name.
+    Cookie(String),
+    /// The parameter of this name in the query (RFC 6750 section 2.3).
+    Query(String),
+}
+
+/// A text, whole number or truth value: of a claim, or to compare with.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Literal {
+    /// A text, compared byte for byte.
+    Text(String),
+    /// A whole number.
+    Integer(i64),
+    /// `true` or `false`.
+    Flag(bool),
 }
 
 /// JWS signature algorithms (RFC 7518, RFC 8037).
@@ -370,6 +417,18 @@ pub enum Algorithm {
     ES256,
     /// Ed25519.
     EdDSA,
+    /// RSASSA-PKCS1-v1_5 with SHA-384.
+    RS384,
+    /// RSASSA-PKCS1-v1_5 with SHA-512.
+    RS512,
+    /// RSASSA-PSS with SHA-256, MGF1 with SHA-256 and a salt of 32 bytes.
+    PS256,
+    /// RSASSA-PSS with SHA-384, MGF1 with SHA-384 and a salt of 48 bytes.
+    PS384,
+    /// RSASSA-PSS with SHA-512, MGF1 with SHA-512 and a salt of 64 bytes.
+    PS512,
+    /// ECDSA on P-384 with SHA-384.
+    ES384,
 }
 
 /// A declared group and the provider groups that map to it.
@@ -488,7 +547,7 @@ pub struct Attribute {
     pub key: String,
 }
 
-/// One rule. A rule matches when the caller is in one of `groups` and the route is in `routes`.
+/// One rule. A rule matches when the caller is in one of `groups`, the route is in `routes` and every predicate holds.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Rule {
@@ -506,6 +565,114 @@ pub struct Rule {
     pub approval: Option<Approval>,
     /// Shown to a denied caller.
     pub message: Option<String>,
+    /// Every verified caller is meant, whatever the groups; `groups` is empty then.
+    #[serde(default)]
+    pub anyone: bool,
+    /// What must hold besides: of claims, scopes and the request.
+    #[serde(default)]
+    pub predicates: Vec<Predicate>,
+    /// A `mayNot` rule that only tells what it would deny.
+    #[serde(default)]
+    pub observe: bool,
+}
+
+/// What a rule asks of one fact. See `decide::predicate` for what holds when.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Predicate {
+    /// Of what.
+    pub fact: Fact,
+    /// What.
+    pub test: Test,
+}
+
+/// Something that is known of a request, or not.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Fact {
+    /// A claim of the token.
+    Claim(ClaimId),
+    /// The scopes of the token.
+    Scopes,
+    /// `:method`.
+    Method,
+    /// The path without the query, normalised.
+    Path,
+    /// The host without port, in lower case.
+    Host,
+    /// A header, by its lower-case name.
+    Header(String),
+    /// A parameter of the query, by its decoded name.
+    Query(String),
+    /// The minor version of TLS 1 on the client's connection.
+    TlsVersion,
+    /// Whether the client's certificate was verified.
+    ClientCertificate,
+    /// First URI SAN of the client's certificate.
+    PeerUri,
+    /// First DNS SAN of the client's certificate.
+    PeerDns,
+    /// Subject of the client's certificate.
+    PeerSubject,
+    /// SHA-256 of the client's certificate, lower-case hex.
+    PeerSha256,
+    /// Address of the client, as the host sees it.
+    Source,
+    /// Bytes of the body, as its head says.
+    Size,
+    /// Seconds since the epoch.
+    Time,
+}
+
+/// What is asked of a fact.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Test {
+    /// It is there, or it is not.
+    Exists(bool),
+    /// It is one of these.
+    OneOf(Vec<Literal>),
+    /// One of its values is one of these.
+    Contains(Vec<Literal>),
+    /// The whole text is matched.
+    Matches(Pattern),
+    /// A path: this one, or one below it; stored without the trailing slash.
+    Below(String),
+    /// A number within these bounds, both included.
+    Range {
+        /// The least, if there is one.
+        least: Option<u64>,
+        /// The most, if there is one.
+        most: Option<u64>,
+    },
+    /// An address in one of these networks.
+    Within(Vec<Network>),
+    /// A time of the week.
+    Hours(Hours),
+}
+
+/// A range of addresses (RFC 4632, RFC 4291 section 2.3).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Network {
+    /// The address whose first bits count: those of version 4 in their mapped form (RFC 4291 section 2.5.5.2).
+    pub address: u128,
+    /// How many bits count, of 128.
+    pub prefix: u8,
+}
+
+/// Hours of some days of the week, in a zone of fixed distance from UTC.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Hours {
+    /// Days on which the hours begin: bit 0 is Monday.
+    pub days: u8,
+    /// First minute of the day.
+    pub from: u16,
+    /// Minute of the day at which it is over; not later than `from` means on the next day.
+    pub to: u16,
+    /// Minutes by which local time is ahead of UTC.
+    pub offset: i16,
 }
 
 /// What a matching rule does. `MayNot` beats `May`.
@@ -660,6 +827,9 @@ pub struct Content {
     /// A JSON body may be many documents, one a line, whatever its content type says.
     #[serde(default)]
     pub lines: bool,
+    /// Its messages are those of JSON-RPC 2.0, so a refusal is an error of it.
+    #[serde(default)]
+    pub json_rpc: bool,
 }
 
 /// The protobuf messages of an API. Their names are those of the JSON form (ProtoJSON), so the paths of the content hold

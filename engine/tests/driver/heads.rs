@@ -77,12 +77,26 @@ fn fields_of_a_query_are_masked_whatever_they_hold() {
     assert_eq!(target(head(), &untouched), untouched, "no detector was asked for");
 }
 
+/// What Envoy would have changed or refused did not come through such an Envoy.
+#[test]
+fn paths_without_a_normal_form_are_refused() {
+    for path in
+        ["/chat/../open", "/chat/%2e%2e/open", "/chat//x", "/chat/a%2Fb", "/chat/a%5cb", "/chat\\x", "//chat"]
+    {
+        let (mut driver, mut host) = agent(HeadMask::default(), path);
+        assert_eq!(driver.request_head(&mut host, true), Action::Pause, "{path}");
+        assert_eq!(host.replies.iter().map(|reply| reply.status).collect::<Vec<_>>(), [400], "{path}");
+    }
+    // An escape of what needs none is the same path (RFC 3986 section 6.2.2.2).
+    assert_eq!(target(HeadMask::default(), "/ch%61t/x"), "/ch%61t/x");
+}
+
 #[test]
 fn a_finding_in_the_path_denies() {
     for path in [
         format!("/chat/{EMAIL}/x"),
         "/chat/ada.lovelace%40example%2Ecom".to_owned(),
-        format!("/chat/a%2F{EMAIL}?q=1"),
+        format!("/chat/a%20{EMAIL}?q=1"),
     ] {
         let (mut driver, mut host) = agent(all(), &path);
         assert_eq!(driver.request_head(&mut host, true), Action::Pause, "{path}");

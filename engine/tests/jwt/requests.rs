@@ -40,7 +40,14 @@ fn groups_are_those_the_policy_declares() {
     assert_eq!(groups_of("https://second.test", json!(["eng-second", "sre"])), [GroupId(0)]);
     assert_eq!(
         identify("https://second.test", json!("eng")),
-        Ok(Identity { provider: ProviderId(1), subject: "alice".into(), groups: vec![GroupId(3)] })
+        Ok(Identity {
+            provider: ProviderId(1),
+            subject: "alice".into(),
+            groups: vec![GroupId(3)],
+            groups_unknown: false,
+            claims: vec![],
+            scopes: None,
+        })
     );
     for value in [json!([["eng"]]), json!([1]), json!(["eng", 1]), json!({ "eng": true }), json!(true)] {
         assert_eq!(identify(first, value.clone()), Err(Groups.into()), "{value}");
@@ -56,17 +63,20 @@ fn group_claims_may_be_nested() {
             .map(|claims| claims.groups)
     };
     let roles = json!({ "roles": ["admin"], "other": 1 });
-    assert_eq!(groups("realm_access.roles", &[("realm_access", roles.clone())]), Ok(vec!["admin".into()]));
-    assert_eq!(groups("realm_access.missing", &[("realm_access", roles.clone())]), Ok(vec![]));
+    assert_eq!(
+        groups("realm_access.roles", &[("realm_access", roles.clone())]),
+        Ok(Some(vec!["admin".into()]))
+    );
+    assert_eq!(groups("realm_access.missing", &[("realm_access", roles.clone())]), Ok(None));
     assert_eq!(groups("realm_access.other", &[("realm_access", roles.clone())]), Err(Groups));
-    assert_eq!(groups("realm_access.roles.deeper", &[("realm_access", roles.clone())]), Ok(vec![]));
+    assert_eq!(groups("realm_access.roles.deeper", &[("realm_access", roles.clone())]), Ok(None));
     assert_eq!(groups("realm_access", &[("realm_access", roles.clone())]), Err(Groups));
     // Names with dots of their own, as in namespaced claims.
     let url = "https://claims.example.com/groups";
-    assert_eq!(groups(url, &[(url, json!(["sre"]))]), Ok(vec!["sre".into()]));
+    assert_eq!(groups(url, &[(url, json!(["sre"]))]), Ok(Some(vec!["sre".into()])));
     assert_eq!(
         groups("realm_access.roles", &[("realm_access.roles", json!("flat"))]),
-        Ok(vec!["flat".into()])
+        Ok(Some(vec!["flat".into()]))
     );
     let both = [("realm_access.roles", json!("flat")), ("realm_access", roles)];
     assert_eq!(groups("realm_access.roles", &both), Err(Groups));
@@ -187,4 +197,80 @@ fn a_refused_token_is_never_remembered() {
         }
     }
     assert_eq!(checks.0.get(), 1 + 3 * 2);
+}
+
+#[test]
+fn a_token_is_good_only_where_its_provider_has_tokens() {
+    use veilwire_engine::policy::model::TokenSource;
+    let mut browser = own_provider();
+    browser.issuer = "https://second.test".into();
+    browser.sources = vec![TokenSource::Cookie("session".into()), TokenSource::Authorization];
+    let authenticator = Authenticator::new(&[own_provider(), browser], &[]).unwrap();
+    let token = |issuer: &str| signed(&standard_header(), &claims_with(&[("iss", json!(issuer))]));
+    let (first, second) = (token("https://idp.test"), token("https://second.test"));
+    let cookie = |token: &str| vec![(b"cookie".to_vec(), format!("a=b; session={token}").into_bytes())];
+    let ask = |headers: Vec<(Vec<u8>, Vec<u8>)>| {
+        authenticator.authenticate(&headers, seconds(NOW), &JwtSimpleVerifier).map(|caller| caller.provider)
+    };
+    assert_eq!(ask(bearer(&first)), Ok(ProviderId(0)));
+    assert_eq!(ask(bearer(&second)), Ok(ProviderId(1)));
+    assert_eq!(ask(cookie(&second)), Ok(ProviderId(1)));
+    // Not even after it was verified where it belongs.
+    assert_eq!(ask(cookie(&first)), Err(Unauthenticated::Misplaced));
+    assert_eq!(ask([bearer(&first), cookie(&first)].concat()), Err(Unauthenticated::MoreThanOne));
+}
+
+#[test]
+fn claims_for_rules_are_kept_as_they_are() {
+    use veilwire_engine::identity::ClaimValue::{Absent, Many, One, Opaque};
+    use veilwire_engine::policy::model::Literal::{Flag, Integer, Text};
+    let names =
+        ["dept", "level", "admin", "tags", "org.unit", "mixed", "deep", "none", "half", "empty", "two.ways"];
+    let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+    let authenticator = Authenticator::with_claims(&[own_provider()], &[], &names).unwrap();
+    let token = signed(
+        &standard_header(),
+        &claims_with(&[
+            ("dept", json!("fraud")),
+            ("level", json!(3)),
+            ("admin", json!(true)),
+            ("tags", json!(["a", 1, false])),
+            ("org", json!({ "unit": "x" })),
+            ("mixed", json!(["a", ["b"]])),
+            ("deep", json!({ "a": 1 })),
+            ("half", json!(0.5)),
+            ("empty", json!([])),
+            ("two", json!({ "ways": 1 })),
+            ("two.ways", json!(1)),
+        ]),
+    );
+    let identity = authenticator.authenticate(&bearer(&token), seconds(NOW), &JwtSimpleVerifier).unwrap();
+    let text = |text: &str| Text(text.into());
+    assert_eq!(
+        identity.claims,
+        [
+            One(text("fraud")),
+            One(Integer(3)),
+            One(Flag(true)),
+            Many(vec![text("a"), Integer(1), Flag(false)]),
+            One(text("x")),
+            Opaque,
+            Opaque,
+            Absent,
+            Opaque,
+            Many(vec![]),
+            Opaque,
+        ]
+    );
+    assert!(!format!("{identity:?}").contains("fraud"), "claims are not printed");
+}
+
+#[test]
+fn tokens_without_end_do_not_load() {
+    let mut provider = own_provider();
+    provider.expiry_optional = true;
+    let error = Authenticator::new(&[provider.clone()], &[]).unwrap_err();
+    assert_eq!(error, AuthenticatorError::NoLifetime(ProviderId(0)));
+    provider.max_age_seconds = Some(3600);
+    assert!(Authenticator::new(&[provider], &[]).is_ok());
 }

@@ -2,9 +2,9 @@
 
 use super::*;
 use TokenError::{
-    Algorithm as BadAlgorithm, Audience, Bound, Claim, Expired, Extension, IssuedInFuture, Issuer,
-    KeyAmbiguous, KeyMismatch, KeyUnknown, Malformed, NotYetValid, Signature, Subject, TooLong, Type,
-    Unverifiable,
+    Algorithm as BadAlgorithm, Audience, AuthorizedParty, Bound, Claim, Expired, Extension, IssuedInFuture,
+    Issuer, KeyAmbiguous, KeyMismatch, KeyUnknown, Malformed, NotYetValid, Signature, Subject, TooLong,
+    TooOld, Type, Unverifiable,
 };
 use std::cell::Cell;
 use veilwire_engine::identity::{SignatureVerifier, VerifierError, VerifyingKey};
@@ -271,7 +271,149 @@ fn base64_has_one_spelling() {
     assert_eq!(verify_with(&own_provider(), &unsigned, seconds(NOW)).err(), Some(Signature));
 }
 
+// === What a provider may demand or allow ===
+
+fn demanded(change: impl Fn(&mut Provider), header: &str, claims: &[(&str, Value)]) -> Option<TokenError> {
+    let mut provider = own_provider();
+    change(&mut provider);
+    verify_with(&provider, &signed(header, &claims_with(claims)), seconds(NOW)).err()
+}
+
+#[test]
+fn a_provider_may_demand_one_type() {
+    let header = |typ: &str| format!(r#"{{"alg":"EdDSA"{typ}}}"#);
+    for (typ, strict, plain) in [
+        ("", Some(Type), Some(Type)),
+        (r#","typ":"JWT""#, Some(Type), None),
+        (r#","typ":"at+jwt""#, None, Some(Type)),
+        (r#","typ":"application/AT+JWT""#, None, Some(Type)),
+    ] {
+        let required =
+            |name: &'static str| move |provider: &mut Provider| provider.required_type = Some(name.into());
+        assert_eq!(demanded(required("at+jwt"), &header(typ), &[]), strict, "{typ}");
+        assert_eq!(demanded(required("jwt"), &header(typ), &[]), plain, "{typ}");
+    }
+}
+
+#[test]
+fn a_provider_may_name_authorized_parties() {
+    let named = |provider: &mut Provider| provider.authorized_parties = vec!["cli".into(), "web".into()];
+    for (party, expected) in [
+        (json!("cli"), None),
+        (json!("web"), None),
+        (Value::Null, Some(AuthorizedParty)),
+        (json!("CLI"), Some(AuthorizedParty)),
+        (json!(""), Some(AuthorizedParty)),
+        (json!(["cli"]), Some(Claim)),
+    ] {
+        assert_eq!(demanded(named, &standard_header(), &[("azp", party.clone())]), expected, "{party}");
+    }
+    // Where none is named, only its type is checked.
+    assert_eq!(claim_verdict("azp", json!("anybody")), None);
+    assert_eq!(claim_verdict("azp", json!(1)), Some(Claim));
+}
+
+#[test]
+fn a_maximum_age_counts_from_iat() {
+    let aged = |provider: &mut Provider| provider.max_age_seconds = Some(100);
+    let issued = |ago: u64| [("iat", json!(NOW - ago)), ("nbf", Value::Null)];
+    let leeway = u64::from(LEEWAY);
+    assert_eq!(demanded(aged, &standard_header(), &issued(99 + leeway)), None);
+    assert_eq!(demanded(aged, &standard_header(), &issued(100 + leeway)), Some(TooOld));
+    assert_eq!(demanded(aged, &standard_header(), &[("iat", Value::Null)]), Some(Claim));
+    // It never makes a token live longer.
+    let mut provider = own_provider();
+    aged(&mut provider);
+    let token = signed(&standard_header(), &standard_claims());
+    let until = verify_with(&provider, &token, seconds(NOW)).unwrap().good_until;
+    assert_eq!(until, seconds(NOW - 60 + 100 + leeway), "sixty seconds old");
+    provider.max_age_seconds = Some(u32::MAX);
+    let until = verify_with(&provider, &token, seconds(NOW)).unwrap().good_until;
+    assert_eq!(until, seconds(NOW + 60 + leeway), "`exp` is earlier");
+}
+
+#[test]
+fn exp_may_be_left_to_a_maximum_age() {
+    let optional = |provider: &mut Provider| {
+        provider.max_age_seconds = Some(100);
+        provider.expiry_optional = true;
+    };
+    assert_eq!(demanded(optional, &standard_header(), &[("exp", Value::Null)]), None);
+    assert_eq!(demanded(optional, &standard_header(), &[("exp", json!(NOW - 31))]), Some(Expired));
+    assert_eq!(demanded(optional, &standard_header(), &[("exp", json!("never"))]), Some(Claim));
+    let old = [("exp", Value::Null), ("iat", json!(NOW - 200))];
+    assert_eq!(demanded(optional, &standard_header(), &old), Some(TooOld));
+    assert_eq!(demanded(|_| {}, &standard_header(), &[("exp", Value::Null)]), Some(Claim));
+}
+
+#[test]
+fn scopes_have_one_reading() {
+    let scopes = |changes: &[(&str, Value)]| {
+        verdict(&standard_header(), &claims_with(changes)).map(|claims| claims.scopes)
+    };
+    let list = |names: &[&str]| Ok(Some(names.iter().map(|name| (*name).to_owned()).collect()));
+    assert_eq!(scopes(&[]), Ok(None));
+    assert_eq!(scopes(&[("scope", json!("read write"))]), list(&["read", "write"]));
+    assert_eq!(scopes(&[("scope", json!(" read  write"))]), list(&["read", "write"]));
+    assert_eq!(scopes(&[("scope", json!(""))]), list(&[]));
+    assert_eq!(scopes(&[("scp", json!("read write"))]), list(&["read", "write"]));
+    assert_eq!(scopes(&[("scp", json!(["read", "write it"]))]), list(&["read", "write it"]));
+    for (name, value) in [
+        ("scope", json!(["read"])),
+        ("scope", json!(1)),
+        ("scp", json!({})),
+        ("scp", json!(["read", 1])),
+        ("scp", json!([["read"]])),
+    ] {
+        assert_eq!(scopes(&[(name, value.clone())]), Err(Claim), "{name}: {value}");
+    }
+    assert_eq!(scopes(&[("scope", json!("read")), ("scp", json!("read"))]), Err(Claim));
+}
+
 // === Keys and algorithms ===
+
+/// No published document has a token of ES384; the key is that of FIPS 186 examples in RFC 6979, Appendix A.2.6.
+#[test]
+fn es384_is_verified() {
+    use jwt_simple::prelude::{Claims, Duration, ECDSAP384KeyPairLike as _, ES384KeyPair, UnixTimeStamp};
+    let secret =
+        "6b9d3dad2e1b8c1c05b19875b6659f4de23c3b667bf297ba9aa47740787137d896d5724e4c70a825f872c9ea60d2edf5";
+    let secret: Vec<u8> = secret
+        .as_bytes()
+        .chunks(2)
+        .map(|pair| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap())
+        .collect();
+    let pair = ES384KeyPair::from_bytes(&secret).unwrap().with_key_id("own");
+    let mut claims = Claims::create(Duration::from_secs(1))
+        .with_issuer("https://idp.test")
+        .with_audience("envoy-gateway")
+        .with_subject("alice");
+    claims.issued_at = Some(UnixTimeStamp::from_secs(NOW));
+    claims.invalid_before = None;
+    claims.expires_at = Some(UnixTimeStamp::from_secs(NOW + 60));
+    let token = pair.sign(claims).unwrap();
+    let key: Value = serde_json::from_str(&pair.public_key().to_jwk()).unwrap();
+    let mut provider = provider(&json!({ "keys": [key] }).to_string());
+    provider.algorithms = vec![Algorithm::ES384];
+    assert_eq!(verify_with(&provider, &token, seconds(NOW)).err(), None);
+    let (text, signature) = token.rsplit_once('.').unwrap();
+    let good = URL_SAFE_NO_PAD.decode(signature).unwrap();
+    assert_eq!(good.len(), 96);
+    let with = |signature: &[u8]| {
+        let token = format!("{text}.{}", URL_SAFE_NO_PAD.encode(signature));
+        verify_with(&provider, &token, seconds(NOW)).err()
+    };
+    for position in 0..96 {
+        let mut bad = good.clone();
+        bad[position] ^= 1;
+        assert_eq!(with(&bad), Some(Signature), "{position}");
+    }
+    for bad in [&good[..95], &[&good[..], &[0]].concat(), &[0; 96], &[0xff; 96], &[]] {
+        assert_eq!(with(bad), Some(Signature));
+    }
+    provider.algorithms = vec![Algorithm::ES256, Algorithm::RS384];
+    assert_eq!(verify_with(&provider, &token, seconds(NOW)).err(), Some(BadAlgorithm));
+}
 
 #[test]
 fn tokens_without_key_id_need_exactly_one_key() {

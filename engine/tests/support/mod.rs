@@ -62,6 +62,9 @@ pub(crate) fn model() -> Model {
         masks: masks.iter().copied().map(MaskId).collect(),
         approval: None,
         message: (effect == Effect::MayNot).then(|| "ask in #access".to_owned()),
+        anyone: false,
+        predicates: vec![],
+        observe: false,
     };
     let mut approved = rule("agents-export", 0, Effect::May, &[2], &[0]);
     approved.approval =
@@ -90,11 +93,13 @@ pub(crate) fn model() -> Model {
             jwks: jwks.to_string(),
             groups_claim: "groups".into(),
             leeway_seconds: 30,
+            ..Provider::default()
         }],
         groups: vec![
             Group { name: "agents".into(), from: vec![(ProviderId(0), "agents".into())] },
             Group { name: "contractors".into(), from: vec![(ProviderId(0), "contractors".into())] },
         ],
+        claims: vec!["department".into()],
         contents: vec![content],
         routes: vec![
             route("chat", "/chat", Some(ContentId(0))),

@@ -59,12 +59,17 @@ pub fn summary(model: &Model) -> String {
                 .filter_map(|mask| model.masks.get(mask.index()))
                 .map(|mask| mask.name.as_str())
                 .collect();
-            let groups = groups.join(", ");
+            let groups = if rule.anyone { "*".to_owned() } else { groups.join(", ") };
+            let only = match (rule.observe, rule.predicates.is_empty()) {
+                (true, _) => ", only observed",
+                (false, false) => ", on conditions",
+                (false, true) => "",
+            };
             text.push_str(&match (rule.effect, masks.as_slice()) {
-                (Effect::MayNot, _) => format!("  {groups} may not  ({})\n", rule.name),
-                (Effect::May, []) => format!("  {groups} may, unmasked  ({})\n", rule.name),
+                (Effect::MayNot, _) => format!("  {groups} may not{only}  ({})\n", rule.name),
+                (Effect::May, []) => format!("  {groups} may{only}, unmasked  ({})\n", rule.name),
                 (Effect::May, masks) => {
-                    format!("  {groups} may, masked by {}  ({})\n", masks.join(", "), rule.name)
+                    format!("  {groups} may{only}, masked by {}  ({})\n", masks.join(", "), rule.name)
                 }
             });
             silent = false;

@@ -82,8 +82,8 @@ pub const DIFFERENCES: &[Difference] = &[
         when: When::Always,
         by: Maker::Filter,
         headers: &["authorization"],
-        change: "removed",
-        why: "the token is meant for Veilwire",
+        change: "removed, unless `keepToken`",
+        why: "the token is meant for Veilwire; the header, cookie or parameter of `from` that carried it goes as well",
     },
     Difference {
         head: Head::Request,

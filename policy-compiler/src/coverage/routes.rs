@@ -171,6 +171,10 @@ impl CallerCoverage {
             .flat_map(|rule| &rule.groups)
             .filter_map(|group| Some(model.groups.get(group.index())?.name.clone()))
             .collect();
+        if rules.iter().any(|rule| rule.anyone) {
+            // Who that is, the rule says by claims or scopes.
+            groups.push("*".to_owned());
+        }
         groups.sort();
         groups.dedup();
         let names = masks.iter().filter_map(|mask| Some(model.masks.get(mask.index())?.name.clone()));

@@ -55,7 +55,10 @@ fn denies_nothing(policy: &Policy, name: &Text, rule: &Rule, routes: &[Text], ou
 fn allows_nothing(policy: &Policy, name: &Text, rule: &Rule, routes: &[Text], out: &mut Diagnostics) {
     let denied = |group: &Text, route: &Text| {
         policy.rules.iter().find(|other| {
-            matches!(&other.body.effect, Some(Effect::MayNot(taken)) if taken.iter().any(|named| named.value == route.value))
+            // Only what denies always does.
+            other.body.predicates.is_empty()
+                && !other.body.observe
+                && matches!(&other.body.effect, Some(Effect::MayNot(taken)) if taken.iter().any(|named| named.value == route.value))
                 && other.body.groups.iter().any(|named| named.value == group.value)
         })
     };

@@ -1,9 +1,10 @@
 //! `spec.identity` and `spec.groups`: issuers, key sets, and who maps to which group.
 
-use crate::diagnostic::{Code, Diagnostic, Diagnostics, Text};
+use crate::diagnostic::{Code, Diagnostic, Diagnostics, Spanned, Text};
 use crate::files::Files;
 use crate::source::Policy;
 use veilwire_engine::identity::KeySet;
+use veilwire_engine::policy::model::Algorithm;
 
 /// The JWKS document of each provider, read and tried.
 pub(super) fn resolve(policy: &Policy, files: &dyn Files, out: &mut Diagnostics) -> Vec<Option<String>> {
@@ -29,8 +30,8 @@ pub(super) fn resolve(policy: &Policy, files: &dyn Files, out: &mut Diagnostics)
         .iter()
         .map(|provider| {
             let file = provider.body.jwks_file.as_ref()?;
-            let (text, keys) = read_keys(file, files, out)?;
             let algorithms = &provider.body.algorithms;
+            let (text, keys) = read_keys(file, algorithms, files, out)?;
             let usable = algorithms.iter().any(|algorithm| keys.keys_for(algorithm.value).next().is_some());
             if !usable && !algorithms.is_empty() {
                 out.push(unusable(file, "it has none for the accepted algorithms".to_owned()));
@@ -91,13 +92,19 @@ fn check_issuer(issuer: &Text, out: &mut Diagnostics) {
     }
 }
 
-fn read_keys(file: &Text, files: &dyn Files, out: &mut Diagnostics) -> Option<(String, KeySet)> {
+fn read_keys(
+    file: &Text,
+    algorithms: &[Spanned<Algorithm>],
+    files: &dyn Files,
+    out: &mut Diagnostics,
+) -> Option<(String, KeySet)> {
     let bytes = super::tls::read(file, "key set", files, out)?;
     let Ok(text) = String::from_utf8(bytes) else {
         out.push(unusable(file, "it is not text".to_owned()));
         return None;
     };
-    match KeySet::parse(&text) {
+    let algorithms: Vec<Algorithm> = algorithms.iter().map(|algorithm| algorithm.value).collect();
+    match KeySet::parse_for(&text, &algorithms) {
         Ok(keys) => Some((text, keys)),
         Err(error) => {
             out.push(unusable(file, error.to_string()));
@@ -110,5 +117,5 @@ fn unusable(file: &Text, reason: String) -> Diagnostic {
     let message = format!("key set `{}` cannot be used: {reason}", file.value);
     Diagnostic::at(Code::E0402, file.span, message)
         .note("every token of this provider would be refused")
-        .help("a JWKS (RFC 7517) with a public RSA key of 2048 bits or more, a P-256 key or an Ed25519 key")
+        .help("a JWKS (RFC 7517) with a public RSA key of 2048 bits or more, a P-256, P-384 or Ed25519 key")
 }

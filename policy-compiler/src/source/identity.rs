@@ -1,10 +1,10 @@
 //! `spec.identity`: who says who a caller is.
 
 use super::choice;
-use super::reader::{Fields, Named, check_name, duration, list, text, texts};
-use super::yaml::Node;
+use super::reader::{Fields, Named, boolean, check_name, duration, list, text, texts};
+use super::yaml::{Kind, Node};
 use crate::diagnostic::{Code, Diagnostic, Diagnostics, Spanned, Text};
-use veilwire_engine::policy::model::Algorithm;
+use veilwire_engine::policy::model::{Algorithm, TokenSource};
 
 /// One identity provider: a JWT issuer.
 #[derive(Clone, Debug, Default)]
@@ -21,6 +21,18 @@ pub struct Provider {
     pub groups_claim: Option<Text>,
     /// `leeway` in seconds.
     pub leeway: Option<Spanned<u64>>,
+    /// `maxAge` in seconds.
+    pub max_age: Option<Spanned<u64>>,
+    /// `expiry: optional`.
+    pub expiry_optional: Option<Spanned<bool>>,
+    /// `typ`, in lower case.
+    pub required_type: Option<Spanned<&'static str>>,
+    /// `authorizedParties`.
+    pub authorized_parties: Vec<Text>,
+    /// `from`.
+    pub sources: Vec<Spanned<TokenSource>>,
+    /// `keepToken`.
+    pub keep_token: bool,
 }
 
 /// The section.
@@ -43,21 +55,116 @@ pub fn read(node: &Node, name: &Text, out: &mut Diagnostics) -> Provider {
         provider.jwks_file = jwt.require("jwks").and_then(|node| read_jwks(node, out));
         provider.groups_claim = jwt.require("groupsClaim").and_then(|node| text(node, out));
         provider.leeway = jwt.take("leeway").and_then(|node| duration(node, 0, 3600, out));
+        provider.max_age = jwt.take("maxAge").and_then(|node| duration(node, 1, 366 * 86_400, out));
+        let expiry = [("required", false), ("optional", true)];
+        provider.expiry_optional =
+            jwt.take("expiry").and_then(|node| choice(node, "expiry", &expiry, &[], out));
+        let types = [("JWT", "jwt"), ("at+jwt", "at+jwt")];
+        provider.required_type =
+            jwt.take("typ").and_then(|node| choice(node, "type of token", &types, &[], out));
+        provider.authorized_parties =
+            jwt.take("authorizedParties").map(|node| texts(node, out)).unwrap_or_default();
+        provider.sources = jwt.take("from").map(|node| read_sources(node, out)).unwrap_or_default();
+        provider.keep_token = jwt.take("keepToken").and_then(|node| boolean(node, out)).unwrap_or(false);
+        provider.check_expiry(out);
         jwt.close(out);
     }
     fields.close(out);
     provider
 }
 
+impl Provider {
+    /// A token without an end must have one all the same.
+    fn check_expiry(&self, out: &mut Diagnostics) {
+        if let Some(optional) = self.expiry_optional.as_ref().filter(|optional| optional.value)
+            && self.max_age.is_none()
+        {
+            let message = "tokens without `exp` would be good for ever";
+            out.push(
+                Diagnostic::at(Code::E0330, optional.span, message)
+                    .help("add `maxAge: 1h`, counted from `iat`, or leave `expiry` out"),
+            );
+        }
+    }
+}
+
+/// Where tokens are: `authorization`, or a header, cookie or parameter by its name; each once.
+fn read_sources(node: &Node, out: &mut Diagnostics) -> Vec<Spanned<TokenSource>> {
+    let mut kept: Vec<Spanned<TokenSource>> = Vec::new();
+    for source in list(node, read_source, out) {
+        match kept.iter().find(|first| first.value == source.value) {
+            Some(first) => out.push(
+                Diagnostic::at(Code::E0204, source.span, "this place is written twice")
+                    .also(first.span, "first written here"),
+            ),
+            None => kept.push(source),
+        }
+    }
+    kept
+}
+
+fn read_source(node: &Node, out: &mut Diagnostics) -> Option<Spanned<TokenSource>> {
+    if let Kind::Scalar(_) = &node.kind {
+        return choice(node, "place of a token", &[("authorization", ())], &[], out)
+            .map(|found| Spanned::new(TokenSource::Authorization, found.span));
+    }
+    let mut fields = Fields::open(node, "a place of tokens", out)?;
+    let places = [
+        ("header", TokenSource::Header as fn(String) -> TokenSource),
+        ("cookie", TokenSource::Cookie),
+        ("query", TokenSource::Query),
+    ];
+    let mut found = Vec::new();
+    for (key, make) in places {
+        let Some(name) = fields.take(key).and_then(|node| text(node, out)) else { continue };
+        found.extend(check_source(key, &name, out).map(|name| Spanned::new(make(name), node.span)));
+    }
+    let written = places.iter().filter(|(key, _)| fields.has(key)).count();
+    fields.close(out);
+    if written > 1 {
+        let message = "a place of tokens is one header, cookie or parameter";
+        out.push(Diagnostic::at(Code::E0209, node.span, message).help("make them entries of the list"));
+        return None;
+    }
+    found.pop()
+}
+
+/// The name as requests have it. `authorization` has a word of its own, and some headers are never a credential.
+fn check_source(key: &str, name: &Text, out: &mut Diagnostics) -> Option<String> {
+    // RFC 9110 section 5.6.2, `token`.
+    let token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
+    let lower = name.value.to_ascii_lowercase();
+    let reserved = ["authorization", "cookie", "host", "connection", "te", "content-type", "content-length"];
+    let own = lower.starts_with("x-veilwire-") || lower.starts_with("x-envoy-");
+    let usable = match key {
+        "header" => name.value.bytes().all(token) && !reserved.contains(&lower.as_str()) && !own,
+        "cookie" => name.value.bytes().all(token),
+        _ => name.value.bytes().all(|byte| byte.is_ascii_graphic()),
+    };
+    if !usable || name.value.is_empty() || name.value.len() > 128 {
+        let message = format!("`{}` cannot be the {key} that carries a token", name.value);
+        out.push(Diagnostic::at(Code::E0205, name.span, message));
+        return None;
+    }
+    if key == "query" {
+        out.push(
+            Diagnostic::at(Code::W0530, name.span, format!("tokens in the query (`{}`) are seen by many", name.value))
+                .note("addresses stand in histories, logs and `referer`; RFC 6750 section 2.3 and RFC 9700 advise against it")
+                .help("use `authorization`, a header or a cookie if the clients can"),
+        );
+    }
+    Some(if key == "header" { lower } else { name.value.clone() })
+}
+
 fn read_algorithm(node: &Node, out: &mut Diagnostics) -> Option<Spanned<Algorithm>> {
-    let known = [("RS256", Algorithm::RS256), ("ES256", Algorithm::ES256), ("EdDSA", Algorithm::EdDSA)];
-    let later = ["RS384", "RS512", "ES384", "ES512", "PS256", "PS384", "PS512", "ES256K"];
+    let known = Algorithm::ALL.map(|algorithm| (algorithm.name(), algorithm));
+    let later = ["ES512", "ES256K"];
     let written = super::reader::word(node, out)?;
     if written.value.eq_ignore_ascii_case("none") || written.value.to_ascii_uppercase().starts_with("HS") {
         out.push(
             Diagnostic::at(Code::E0403, written.span, format!("algorithm `{}` is refused", written.value))
                 .note("`none` is no signature, and an HMAC key in a public key set is known to everybody")
-                .help("use RS256, ES256 or EdDSA"),
+                .help("use RS256, PS256, ES256 or EdDSA"),
         );
         return None;
     }

@@ -1,6 +1,7 @@
 //! `spec.rules`: who may do what. Default deny, `mayNot` beats `may`, order never matters.
 
-use super::reader::{Fields, check_name, text, texts};
+use super::predicates::{self, Predicate};
+use super::reader::{Fields, boolean, check_name, text, texts};
 use super::yaml::Node;
 use crate::diagnostic::{Code, Diagnostic, Diagnostics, Text};
 
@@ -15,6 +16,10 @@ pub struct Rule {
     pub masks: Vec<Text>,
     /// `message`, shown to a denied caller.
     pub message: Option<Text>,
+    /// `who.claims`, `who.scopes` and `where`: all must hold.
+    pub predicates: Vec<Predicate>,
+    /// `observe: true`.
+    pub observe: bool,
 }
 
 /// What a rule does to its routes.
@@ -45,7 +50,13 @@ pub fn read(node: &Node, name: &Text, out: &mut Diagnostics) -> Rule {
     if let Some(node) = fields.require("who")
         && let Some(mut who) = Fields::open(node, "`who`", out)
     {
-        rule.groups = who.require("groups").map(|node| texts(node, out)).unwrap_or_default();
+        // Whoever has the claims or scopes, in whatever group; without any of them everybody would be meant.
+        let narrowed = who.has("claims") || who.has("scopes");
+        let groups = if narrowed { who.take("groups") } else { who.require("groups") };
+        rule.groups = groups.map(|node| texts(node, out)).unwrap_or_default();
+        rule.predicates = who.take("claims").map(|node| predicates::claims(node, out)).unwrap_or_default();
+        rule.predicates
+            .extend(who.take("scopes").map(|node| predicates::scopes(node, out)).unwrap_or_default());
         who.close(out);
     }
     let may = fields.entry("may");
@@ -77,7 +88,19 @@ pub fn read(node: &Node, name: &Text, out: &mut Diagnostics) -> Rule {
     }
     rule.message =
         fields.take("message").and_then(|node| text(node, out)).filter(|text| check_message(text, out));
-    for key in ["where", "reveal", "approval", "record"] {
+    rule.predicates
+        .extend(fields.take("where").map(|node| predicates::conditions(node, out)).unwrap_or_default());
+    if let Some(entry) = fields.entry("observe") {
+        rule.observe = boolean(&entry.value, out).unwrap_or(false);
+        if rule.observe && matches!(rule.effect, Some(Effect::May(_))) {
+            let message = format!("{what} allows, and what is only observed allows nothing");
+            out.push(
+                Diagnostic::at(Code::E0209, entry.key.span, message)
+                    .help("observe a `mayNot` rule, or remove `observe`"),
+            );
+        }
+    }
+    for key in ["reveal", "approval", "record"] {
         fields.not_yet(key, out);
     }
     fields.close(out);

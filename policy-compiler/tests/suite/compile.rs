@@ -462,3 +462,47 @@ fn no_configuration_opens_a_way_around() {
         assert!(yaml.contains("failure_policy: FAIL_RELOAD") && yaml.contains("transport_protocol: tls"));
     }
 }
+
+#[test]
+fn predicates_reach_the_model() {
+    use veilwire_engine::policy::id::ClaimId;
+    use veilwire_engine::policy::model::{Effect, Fact, Hours, Literal, Network, Test};
+    let compiled =
+        compile_policy(&source("tests/ui/clean-conditions.yaml"), &files(), &deployment()).unwrap();
+    let model = compiled.model;
+    assert_eq!(model.claims, ["client_id", "department", "org.level", "suspended", "tags"]);
+    let rule = |name: &str| model.rules.iter().find(|rule| rule.name == name).unwrap();
+    let tests = |name: &str, fact: &Fact| {
+        let predicates = rule(name).predicates.iter().filter(|predicate| predicate.fact == *fact);
+        predicates.map(|predicate| predicate.test.clone()).collect::<Vec<Test>>()
+    };
+    let text = |text: &str| Literal::Text(text.into());
+    let read = |fact: &Fact| tests("staff-read", fact);
+    assert!(!rule("staff-read").anyone);
+    assert_eq!(read(&Fact::Claim(ClaimId(1))), [Test::OneOf(vec![text("fraud"), text("sales")])]);
+    assert_eq!(read(&Fact::Claim(ClaimId(2))), [Test::OneOf(vec![Literal::Integer(3)])]);
+    assert_eq!(read(&Fact::Claim(ClaimId(4))), [Test::Contains(vec![text("blue")])]);
+    assert_eq!(read(&Fact::Scopes), [Test::Contains(vec![text("items.read")])]);
+    assert_eq!(read(&Fact::Method), [Test::OneOf(vec![text("GET")])]);
+    assert_eq!(read(&Fact::TlsVersion), [Test::Range { least: Some(3), most: None }]);
+    assert_eq!(read(&Fact::Size), [Test::Range { least: None, most: Some(1 << 20) }]);
+    let mapped = |address: &str| address.parse::<std::net::Ipv4Addr>().unwrap().to_ipv6_mapped().into();
+    let v6: std::net::Ipv6Addr = "2001:db8::".parse().unwrap();
+    let networks = vec![
+        Network { address: mapped("10.0.0.0"), prefix: 96 + 8 },
+        Network { address: v6.into(), prefix: 32 },
+        Network { address: mapped("192.0.2.1"), prefix: 128 },
+    ];
+    assert_eq!(read(&Fact::Source), [Test::Within(networks)]);
+    let hours = Hours { days: 0b001_0001, from: 22 * 60, to: 6 * 60, offset: 60 };
+    // 2030-01-01 begins 21,915 days after the epoch.
+    let before = Test::Range { least: None, most: Some(21_915 * 86_400 - 1) };
+    assert_eq!(read(&Fact::Time), [before, Test::Hours(hours)]);
+    let path = read(&Fact::Path);
+    assert!(matches!(path.as_slice(), [Test::Matches(pattern), Test::Below(base)]
+        if base == "/items" && pattern.matches(b"/items/42") && !pattern.matches(b"/items/x")));
+    assert!(rule("service-read").anyone && rule("service-read").groups.is_empty());
+    assert_eq!(tests("no-suspended", &Fact::Claim(ClaimId(3))), [Test::OneOf(vec![Literal::Flag(true)])]);
+    let observed = rule("try-out");
+    assert_eq!((observed.observe, observed.effect), (true, Effect::MayNot));
+}

@@ -45,8 +45,32 @@ fn good_keys_are_bound_to_their_algorithm() {
     assert_eq!(keys.key("ed-1").map(facts), Some((Algorithm::EdDSA, 64)));
     assert!(keys.key("RS-1").is_none());
     assert!(keys.key("").is_none());
-    for algorithm in [Algorithm::RS256, Algorithm::ES256, Algorithm::EdDSA] {
-        assert_eq!(keys.keys_for(algorithm).count(), 1);
+    for algorithm in Algorithm::ALL {
+        let own = [Algorithm::RS256, Algorithm::ES256, Algorithm::EdDSA].contains(&algorithm);
+        assert_eq!(keys.keys_for(algorithm).count(), usize::from(own), "{}", algorithm.name());
+    }
+}
+
+#[test]
+fn an_rsa_key_is_for_one_algorithm() {
+    use Algorithm::{ES256, EdDSA, PS256, PS384, PS512, RS256, RS384, RS512};
+    let bound = |key: Value, accepted: &[Algorithm]| {
+        let text = json!({ "keys": [key] }).to_string();
+        KeySet::parse_for(&text, accepted).unwrap().keys[0].algorithm()
+    };
+    for named in [RS256, RS384, RS512, PS256, PS384, PS512] {
+        assert_eq!(bound(with(good(0), "alg", json!(named.name())), &Algorithm::ALL), named);
+    }
+    let silent = without(good(0), "alg");
+    for (accepted, expected) in [
+        (&[][..], RS256),
+        (&[ES256, EdDSA], RS256),
+        (&[PS384], PS384),
+        (&[ES256, RS512], RS512),
+        (&[RS256, PS256], RS256),
+        (&[PS256, PS512], RS256),
+    ] {
+        assert_eq!(bound(silent.clone(), accepted), expected);
     }
 }
 
@@ -79,11 +103,11 @@ fn keys_for_others_are_skipped() {
     for key in [
         with(good(0), "use", json!("enc")),
         with(good(0), "alg", json!("RSA-OAEP")),
-        with(good(0), "alg", json!("PS256")),
-        with(good(0), "alg", json!("RS512")),
+        with(good(0), "alg", json!("RS1")),
+        with(good(0), "alg", json!("ES256")),
         with(good(0), "key_ops", json!(["encrypt", "wrapKey"])),
         with(good(0), "key_ops", json!([])),
-        with(good(1), "crv", json!("P-384")),
+        with(good(1), "crv", json!("P-521")),
         with(good(1), "crv", json!("secp256k1")),
         with(good(1), "alg", json!("ES384")),
         with(good(2), "crv", json!("X25519")),
@@ -136,6 +160,11 @@ fn weak_and_wrong_keys_refuse_the_set() {
     assert_eq!(cause(with(good(1), "x", good(1)["y"].clone())), KeyError::NotOnCurve);
     assert_eq!(cause(with(good(1), "x", encoded(&[0xff; 32]))), KeyError::NotOnCurve);
     assert_eq!(cause(with(good(1), "y", encoded(&[1; 31]))), KeyError::NotOnCurve);
+    // Coordinates of the other curve.
+    let other_curve = with(without(good(1), "alg"), "crv", json!("P-384"));
+    assert_eq!(cause(other_curve.clone()), KeyError::NotOnCurve);
+    let long = |name: &str| with(other_curve.clone(), name, encoded(&[1; 48]));
+    assert_eq!(cause(with(long("x"), "y", encoded(&[1; 48]))), KeyError::NotOnCurve);
     for x in [
         vec![0; 32],    // order 4
         vec![0; 31],    // short

@@ -83,9 +83,13 @@ impl Target {
                 groups.iter().filter_map(|group| Some(model.groups.get(group.index())?.name.as_str())),
             ),
         };
-        let of_caller = |rule: &Rule| rule.groups.iter().any(|group| groups.contains(group));
+        // Of claims and requests nothing is known here: what a rule asks of them may hold.
+        let of_caller = |rule: &Rule| rule.anyone || rule.groups.iter().any(|group| groups.contains(group));
+        let denies = |rule: &Rule| {
+            rule.effect == Effect::MayNot && rule.predicates.is_empty() && !rule.observe && of_caller(rule)
+        };
         let on_route = || policy.rules().map(|(_, rule)| rule).filter(|rule| rule.routes.contains(&id));
-        if let Some(rule) = on_route().find(|rule| rule.effect == Effect::MayNot && of_caller(rule)) {
+        if let Some(rule) = on_route().find(|rule| denies(rule)) {
             return Err(NoTarget::Denied { rule: rule.name.clone(), who, route: name.to_owned() });
         }
         let allowing: Vec<&Rule> = on_route()

@@ -1,0 +1,49 @@
+//! Signature algorithms: their names, and which keys are for them.
+//!
+//! Guarantees: every name is the one of the IANA registry "JSON Web Signature and Encryption Algorithms", compared byte for
+//! byte. ES512 is refused: no implementation of P-521 is in the tree. HMAC is no algorithm of public keys, and `none` is none.
+
+use crate::policy::model::Algorithm;
+
+impl Algorithm {
+    /// All of them.
+    pub const ALL: [Algorithm; 9] = [
+        Algorithm::RS256,
+        Algorithm::RS384,
+        Algorithm::RS512,
+        Algorithm::PS256,
+        Algorithm::PS384,
+        Algorithm::PS512,
+        Algorithm::ES256,
+        Algorithm::ES384,
+        Algorithm::EdDSA,
+    ];
+
+    /// Its name in `alg` (RFC 7518 section 3.1, RFC 8037 section 3.1).
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Algorithm::RS256 => "RS256",
+            Algorithm::RS384 => "RS384",
+            Algorithm::RS512 => "RS512",
+            Algorithm::PS256 => "PS256",
+            Algorithm::PS384 => "PS384",
+            Algorithm::PS512 => "PS512",
+            Algorithm::ES256 => "ES256",
+            Algorithm::ES384 => "ES384",
+            Algorithm::EdDSA => "EdDSA",
+        }
+    }
+
+    /// The algorithm of this name.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Algorithm> {
+        Algorithm::ALL.into_iter().find(|algorithm| algorithm.name() == name)
+    }
+
+    /// Whether its keys are RSA keys, which could do others as well.
+    #[must_use]
+    pub fn is_rsa(self) -> bool {
+        !matches!(self, Algorithm::ES256 | Algorithm::ES384 | Algorithm::EdDSA)
+    }
+}

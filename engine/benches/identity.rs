@@ -4,6 +4,7 @@
 //! In each the caller matches exactly one rule; before anything is measured, that is checked. Printed are nanoseconds per decision
 //! (`decide.ns_10` and so on, of the first shape), the time of a load and the size of the artifact.
 #![expect(clippy::print_stdout, reason = "a benchmark prints its figures")]
+#![expect(clippy::disallowed_methods, reason = "a benchmark measures time")]
 
 use std::hint::black_box;
 use std::time::{Duration, Instant};

@@ -411,7 +411,7 @@ fn seconds_of(text: &str) -> Option<u64> {
         text.parse::<u64>().ok()
     };
     let (year, month, day) = (part(4)?, part(2)?, part(2)?);
-    let leap = |year: u64| (year % 4 == 0 && year % 100 != 0) || year % 400 == 0;
+    let leap = |year: u64| (year.is_multiple_of(4) && !year.is_multiple_of(100)) || year.is_multiple_of(400);
     let february = if leap(year) { 29 } else { 28 };
     let months = [31, february, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
     let length = months.get(usize::try_from(month.checked_sub(1)?).ok()?)?;

@@ -466,9 +466,8 @@ fn no_configuration_opens_a_way_around() {
 #[test]
 fn predicates_reach_the_model() {
     use veilwire_engine::policy::id::ClaimId;
-    use veilwire_engine::policy::model::{Effect, Fact, Hours, Literal, Network, Test};
-    let compiled =
-        compile_policy(&source("tests/ui/clean-conditions.yaml"), &files(), &deployment()).unwrap();
+    use veilwire_engine::policy::model::{Fact, Hours, Literal, Network, Test};
+    let compiled = compile(&source("tests/ui/clean-conditions.yaml"));
     let model = compiled.model;
     assert_eq!(model.claims, ["client_id", "department", "org.level", "suspended", "tags"]);
     let rule = |name: &str| model.rules.iter().find(|rule| rule.name == name).unwrap();

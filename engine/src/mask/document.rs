@@ -4,17 +4,20 @@
 //! masked disappears as a whole, whatever it holds. Structure is written as it came.
 
 use super::MaskError;
-use super::attribute::{OpenAttributes, STRING_VALUE, is_value};
-use super::capture::{Capture, Captured, Source};
+use super::attribute::OpenAttributes;
+use super::capture::{Capture, Source};
 use super::channel::Flow;
 use super::finding::UnseenKind;
 use super::keys::Keys;
 use super::lead::Lead;
 use super::nested::Nested;
-use super::plan::{Actions, FieldPlan};
+use super::plan::Actions;
 use super::scalar::HeldScalar;
 use super::text::{Location, Sink, TextUnit};
 use crate::format::json::{Block, NameId, Place, Plain, Scalar, ScalarPart, Visit};
+use captured::source;
+
+mod captured;
 
 /// What is kept of a document between two calls.
 #[derive(Clone, Default)]
@@ -314,51 +317,6 @@ impl<'w> Writer<'w, '_> {
         Ok(())
     }
 
-    /// Keeps a value until its end.
-    fn capture(&mut self, field: FieldPlan, source: Source, place: Place<'_>) {
-        self.document.capture.start(field, source);
-        self.document.drop = Some(place.frames.len());
-        self.document.changed = true;
-    }
-
-    /// Is this the member of an attribute's value that is a text or an integer?
-    fn is_value_of_attribute(&self, place: Place<'_>) -> bool {
-        let Some((frame, around)) = place.frames.split_last() else { return false };
-        let name = self.sink.plan.paths().text(frame.name);
-        self.document.drop == Some(around.len()) && !frame.array && name.is_some_and(is_value)
-    }
-
-    /// Writes what stands for the value of an attribute.
-    fn replace_attribute(&mut self, field: &FieldPlan, value: Option<&[u8]>, at: Location<'_>) {
-        let quote = self.document.quote();
-        for piece in [b"{".as_slice(), quote, STRING_VALUE.as_bytes(), quote, b":"] {
-            self.raw(piece);
-        }
-        self.sink.replace_json(field, (value, false), quote, at);
-        self.raw(b"}");
-    }
-
-    /// Writes what stands for the value that was kept.
-    fn replace_captured(&mut self, captured: &Captured, at: Location<'_>) {
-        let value = captured.value.as_deref();
-        if captured.source == Source::Attribute {
-            return self.replace_attribute(&captured.field, value, at);
-        }
-        let quote = self.document.quote();
-        let number = captured.source == Source::Number;
-        self.sink.replace_json(&captured.field, (value, number), quote, at);
-    }
-
-    /// The document stops in a value that is kept: its text stands for it.
-    pub(crate) fn abandon(&mut self, place: Place<'_>) {
-        let depth = self.document.drop.unwrap_or_default();
-        let frames = place.frames.get(..depth).unwrap_or(place.frames);
-        let at = self.location(Place { frames, ..place });
-        if let Some(captured) = self.document.capture.take(false) {
-            self.replace_captured(&captured, at);
-        }
-    }
-
     /// A value ended.
     fn finish(&mut self, place: Place<'_>) -> Result<(), MaskError> {
         let depth = Some(place.frames.len());
@@ -480,18 +438,6 @@ impl<'w> Writer<'w, '_> {
             }
         }
         self.note_at(before, place)
-    }
-}
-
-/// What must be kept of a value to know what stands for it; none if nothing is.
-fn source(field: &FieldPlan, kind: Begun) -> Option<Source> {
-    match kind {
-        _ if !field.wants_value() => None,
-        Begun::String => Some(Source::String),
-        Begun::Number => Some(Source::Number),
-        Begun::Container => field.is_token().then_some(Source::Tree),
-        // A token of `true` would tell which it is.
-        Begun::Null | Begun::Literal => None,
     }
 }
 

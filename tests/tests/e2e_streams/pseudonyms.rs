@@ -15,10 +15,14 @@ fn site() -> Site {
     pii.email: {severity: high, replace: {pseudonym: EMAIL}}
     pci.pan: {severity: critical, replace: {partial: {keepLast: 4}}}
     pii.gov-id: {severity: high, replace: {drop: {}}}
-  identity:
 ";
-    assert!(POLICY.contains("\n  identity:\n"));
-    Site::with_policy("corpus.yaml", &POLICY.replacen("  identity:\n", tags, 1)).unwrap()
+    Site::with_policy("corpus.yaml", &with_tags(tags)).unwrap()
+}
+
+/// The policy of the corpus with more tags.
+fn with_tags(tags: &str) -> String {
+    assert!(POLICY.contains("\n  tags:\n"));
+    POLICY.replacen("  tags:\n", tags, 1)
 }
 
 /// Sends a chat request, byte by byte; gives what the upstream got, and what the client has of its answer.
@@ -113,10 +117,9 @@ fn keyed() -> String {
         "  keys: {{pseudonyms: {{hmacSha256: {{id: k1, from: {{environment: {VARIABLE}}}}}}}}}
   tags:
     pii.email: {{severity: high, replace: {{tokenize: {{key: pseudonyms, prefix: c_, canonical: lowercase}}}}}}
-  identity:
 "
     );
-    POLICY.replacen("  identity:\n", &tags, 1)
+    with_tags(&tags)
 }
 
 fn environment(value: &str) -> Options {

@@ -303,5 +303,5 @@ fn facts(choice: u8) -> TransportFacts {
         3 => None,
         _ => Some("TLSv1.3".to_owned()),
     };
-    TransportFacts { version, mtls: None, peer: None }
+    TransportFacts { version, mtls: None, peer: None, source: None }
 }

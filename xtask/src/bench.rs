@@ -12,36 +12,13 @@ pub(crate) fn run(args: &[String]) -> Result<ExitCode> {
     {
         return instructions::run(rest);
     }
-    if args == ["identity"] {
-        process::stream(process::cargo().args([
-            "bench",
-            "--package",
-            "veilwire-engine",
-            "--features",
-            "compile",
-            "--bench",
-            "identity",
-        ]))?;
-        return Ok(ExitCode::SUCCESS);
-    }
-    let (native, rest) = match args.split_first() {
-        Some((flag, rest)) if flag == "--native" => (true, rest),
-        _ => (false, args),
-    };
-    if native {
-        if !rest.is_empty() {
-            bail!(
-                "usage: cargo xtask bench [identity | --native | --instructions [--bless] | --json FILE --rounds N | --json FILE --streams N]"
-            );
-        }
-        process::stream(process::cargo().args([
-            "bench",
-            "--package",
-            "veilwire-engine",
-            "--features",
-            "compile",
-        ]))?;
-        return Ok(ExitCode::SUCCESS);
+    match args {
+        [only] if only == "identity" => return engine(&["--bench", "identity"]),
+        [only] if only == "--native" => return engine(&[]),
+        [first, ..] if first == "identity" || first == "--native" => bail!(
+            "usage: cargo xtask bench [identity | --native | --instructions [--bless] | --json FILE --rounds N | --json FILE --streams N]"
+        ),
+        _ => {}
     }
     let ready = setup::ensure_ready()?;
     wasm::build(false)?;
@@ -50,7 +27,14 @@ pub(crate) fn run(args: &[String]) -> Result<ExitCode> {
     build.args(["build", "--release", "--package", "veilwire-tests", "--bin", "bench"]);
     process::quiet("building the benchmark (first time: 3 to 6 minutes)", &mut build, console::LONG)?;
     let mut bench = Command::new(workspace::target_dir().join("release/bench"));
-    bench.args(rest).current_dir(workspace::root()).env("ENVOY_BIN", &ready.envoy);
+    bench.args(args).current_dir(workspace::root()).env("ENVOY_BIN", &ready.envoy);
     process::stream(&mut bench)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The criterion benchmarks of the engine, all or some.
+fn engine(which: &[&str]) -> Result<ExitCode> {
+    let all = ["bench", "--package", "veilwire-engine", "--features", "compile"];
+    process::stream(process::cargo().args(all).args(which))?;
     Ok(ExitCode::SUCCESS)
 }

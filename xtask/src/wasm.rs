@@ -9,7 +9,7 @@ use crate::source_digest::{SECTION, source_digest};
 use crate::toolchain::{TARGET, WasmToolchain};
 use crate::{console, process, wasm_section, workspace};
 
-/// Envoy compiles the module once at every start. The engine in it is built for speed, which takes about a third of this.
+/// Envoy compiles the module at every start. The engine in it is built for speed and not for size.
 pub(crate) const SIZE_LIMIT: usize = 3 * 512 * 1024;
 const BUILD_LIMIT: Duration = Duration::from_secs(1200);
 /// A regex compiler inside the filter would cost 0.7 MB and invite patterns as configuration.

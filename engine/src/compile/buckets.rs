@@ -25,6 +25,9 @@ const PART: usize = 2 * 1024;
 /// How often every way is asked whether another bucket suits it better.
 const ROUNDS: usize = 1;
 
+/// Most kinds for that, since every one of them looks at all: more are left where they went at first.
+const MANY: usize = 2048;
+
 /// Ways that fit the sample alike.
 struct Kind {
     fits: Fits,
@@ -82,7 +85,8 @@ fn places(kinds: &[Kind], words: usize) -> Vec<u8> {
     for kind in kinds {
         places.push(join(&mut groups, &kind.fits));
     }
-    for _ in 0..ROUNDS {
+    let rounds = if kinds.len() > MANY { 0 } else { ROUNDS };
+    for _ in 0..rounds {
         for (number, kind) in kinds.iter().enumerate() {
             let Some(&from) = places.get(number) else { continue };
             let mut without = none.clone();

@@ -65,26 +65,30 @@ fn contains_any(of: &[&str]) -> Test {
     Test::Contains(texts(of))
 }
 
+/// Of a request of which only the caller is of interest.
+fn about_caller(identity: &Identity, predicate: &Predicate) -> Truth {
+    let transport = TransportFacts::default();
+    let facts = Facts {
+        identity,
+        host: "h",
+        path: "/",
+        method: "GET",
+        query: "",
+        headers: &[],
+        transport: &transport,
+        size: None,
+        now: Timestamp(0),
+    };
+    holds(predicate, &facts)
+}
+
 #[test]
 fn claims() {
     use ClaimValue::{Absent, Many, One, Opaque};
     let text = |text: &str| Literal::Text(text.into());
     let about = |claim: ClaimValue, test: &Test| {
         let identity = identity(claim, None);
-        let predicate = Predicate { fact: Fact::Claim(ClaimId(0)), test: test.clone() };
-        let transport = TransportFacts::default();
-        let facts = Facts {
-            identity: &identity,
-            host: "h",
-            path: "/",
-            method: "GET",
-            query: "",
-            headers: &[],
-            transport: &transport,
-            size: None,
-            now: Timestamp(0),
-        };
-        holds(&predicate, &facts)
+        about_caller(&identity, &Predicate { fact: Fact::Claim(ClaimId(0)), test: test.clone() })
     };
     let (equals, contains) = (one_of(&["a", "b"]), contains_any(&["a", "b"]));
     let number = Test::OneOf(vec![Literal::Integer(3)]);
@@ -115,20 +119,7 @@ fn claims() {
 fn scopes() {
     let held = |scopes: Option<&[&str]>, wanted: &str| {
         let identity = identity(ClaimValue::Absent, scopes);
-        // The borrow of `identity` is as long as this call.
-        let transport = TransportFacts::default();
-        let facts = Facts {
-            identity: &identity,
-            host: "h",
-            path: "/",
-            method: "GET",
-            query: "",
-            headers: &[],
-            transport: &transport,
-            size: None,
-            now: Timestamp(0),
-        };
-        holds(&Predicate { fact: Fact::Scopes, test: contains_any(&[wanted]) }, &facts)
+        about_caller(&identity, &Predicate { fact: Fact::Scopes, test: contains_any(&[wanted]) })
     };
     assert_eq!(held(Some(&["read", "write"]), "read"), Yes);
     assert_eq!(held(Some(&["read"]), "rea"), No);

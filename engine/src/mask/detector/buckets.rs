@@ -17,8 +17,11 @@ pub(crate) const PAIRS: usize = 8;
 /// How many buckets there are.
 pub(crate) const BUCKETS: usize = 8;
 
-/// Cells that may be looked at in all; beyond, everything is let through. Far more than any usual set needs.
+/// Cells that may be looked at in all; beyond, everything is let through. Several times what all packs need.
 const MAX_WORK: usize = 1 << 27;
+
+/// What a source costs beside its cells, in cells: it bounds their number.
+const SOURCE_WORK: usize = 4096;
 
 /// Ways that are looked for as one.
 pub(super) struct Bucket {
@@ -58,9 +61,13 @@ pub(crate) struct Way {
 /// At most eight buckets that together let everything through that matters. Of the automata that begin anywhere, those with a
 /// bit in `chosen` count.
 pub(super) fn of(automata: &[Starts], chosen: u64, conditions: &Conditions) -> Vec<Bucket> {
+    within(automata, chosen, conditions, MAX_WORK)
+}
+
+fn within(automata: &[Starts], chosen: u64, conditions: &Conditions, work: usize) -> Vec<Bucket> {
     let bucket = || Bucket { pairs: vec![[0; 128]; PAIRS], shortest: PAIRS + 1, automata: 0 };
     let mut buckets: Vec<Bucket> = (0..BUCKETS).map(|_| bucket()).collect();
-    each_way(automata, chosen, conditions, |automaton, number, way| {
+    let is_complete = walk(automata, chosen, conditions, work, |automaton, number, way| {
         let known =
             automata.get(usize::from(automaton)).and_then(|starts| starts.automaton.buckets().get(number));
         let place = known.map_or(number, |&known| usize::from(known)) % BUCKETS;
@@ -70,17 +77,34 @@ pub(super) fn of(automata: &[Starts], chosen: u64, conditions: &Conditions) -> V
             bucket.automata |= super::bit(automaton.into());
         }
     });
+    if !is_complete {
+        // SECURITY: what was not looked at to its end is not known: everything fits.
+        return vec![Bucket { pairs: vec![[u128::MAX; 128]; PAIRS], shortest: 1, automata: chosen }];
+    }
     buckets
 }
 
-/// Tells `visit` the ways of these automata, each with its automaton and its number there.
+/// Tells `visit` the ways of these automata, each with its automaton and its number there. Where they are too many to look
+/// at, some are left out.
+#[cfg(feature = "compile")]
 pub(crate) fn each_way(
     automata: &[Starts],
     chosen: u64,
     conditions: &Conditions,
-    mut visit: impl FnMut(u8, usize, &Way),
+    visit: impl FnMut(u8, usize, &Way),
 ) {
-    let mut walk = Walk::new(automata, conditions);
+    walk(automata, chosen, conditions, MAX_WORK, visit);
+}
+
+/// Tells `visit` the ways, and the caller whether these are all.
+fn walk(
+    automata: &[Starts],
+    chosen: u64,
+    conditions: &Conditions,
+    work: usize,
+    mut visit: impl FnMut(u8, usize, &Way),
+) -> bool {
+    let mut walk = Walk::new(automata, conditions, work);
     for (Starts { automaton, .. }, number) in automata.iter().zip(0u8..) {
         if chosen & super::bit(number.into()) == 0 {
             continue;
@@ -92,7 +116,11 @@ pub(crate) fn each_way(
             firsts.dedup();
             for first in firsts.into_iter().filter(|&first| first != DEAD) {
                 for detector in automaton.reach(first).iter() {
-                    for way in walk.ways(Source { automaton: number, after_word, first, detector }) {
+                    let ways = walk.ways(Source { automaton: number, after_word, first, detector });
+                    if walk.work == 0 {
+                        return false;
+                    }
+                    for way in ways {
                         visit(number, count, &way);
                         count += 1;
                     }
@@ -100,6 +128,7 @@ pub(crate) fn each_way(
             }
         }
     }
+    true
 }
 
 /// A word with a zero bit for each bucket and place where `fits` says so; lane by lane.
@@ -128,12 +157,13 @@ struct Walk<'a> {
 #[derive(Default)]
 struct Layer {
     nodes: Vec<Node>,
+    places: BTreeMap<Node, usize>,
     /// By the place of the node before and the place of the node here: the bytes that lead there.
     edges: BTreeMap<(usize, usize), ByteSet>,
 }
 
 /// A state of an automaton.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct Node {
     automaton: u8,
     state: u16,
@@ -142,7 +172,7 @@ struct Node {
 }
 
 impl<'a> Walk<'a> {
-    fn new(automata: &'a [Starts], conditions: &'a Conditions) -> Walk<'a> {
+    fn new(automata: &'a [Starts], conditions: &'a Conditions, work: usize) -> Walk<'a> {
         let classes = automata.iter().map(|Starts { automaton, .. }| {
             let mut classes = vec![ByteSet::default(); automaton.class_count()];
             for byte in 0..=u8::MAX {
@@ -152,26 +182,28 @@ impl<'a> Walk<'a> {
             }
             classes
         });
-        Walk { automata, conditions, classes: classes.collect(), work: MAX_WORK }
+        Walk { automata, conditions, classes: classes.collect(), work }
     }
 
-    /// All ways of a source: one for each number of bytes after which something is reported, and one for all others.
+    /// All ways of a source: one for each number of bytes after which something is reported, and one for all others. None of
+    /// them where the work is used up.
     fn ways(&mut self, source: Source) -> Vec<Way> {
+        self.work = self.work.saturating_sub(SOURCE_WORK);
         let start = self
             .automata
             .get(usize::from(source.automaton))
             .map(|starts| starts.automaton.start(source.after_word));
         let start = Node { automaton: source.automaton, state: start.unwrap_or(DEAD), reports: false };
         let before = ByteSet::of(|byte| is_word(byte) == source.after_word);
-        let mut layers = vec![Layer { nodes: vec![start], edges: BTreeMap::from([((0, 0), before)]) }];
+        let mut first = Layer::default();
+        first.add(0, start, before);
+        let mut layers = vec![first];
         for _ in 0..PAIRS {
             let next = layers.last().map(|layer| self.next(source, layer, layers.len() == 1));
             layers.extend(next);
         }
         if self.work == 0 {
-            // SECURITY: what was not looked at to its end is not known: everything fits.
-            let steps = (0..PAIRS).map(|place| (place, ByteSet::ALL, ByteSet::ALL)).collect();
-            return vec![Way { steps, shortest: 1 }];
+            return Vec::new();
         }
         let ways = (1..=PAIRS + 1).filter_map(|length| self.way(source, &layers, length));
         ways.collect()
@@ -195,6 +227,9 @@ impl<'a> Walk<'a> {
             };
             let automaton = &starts.automaton;
             self.work = self.work.saturating_sub(classes.len());
+            if self.work == 0 {
+                break;
+            }
             for (&to, &bytes) in automaton.row(node.state).iter().zip(classes) {
                 if to == DEAD || is_first && to != source.first {
                     continue;
@@ -305,10 +340,10 @@ impl Source {
 impl Layer {
     /// Adds a node, if it is new, and what leads there.
     fn add(&mut self, from: usize, node: Node, bytes: ByteSet) {
-        let place = self.nodes.iter().position(|known| *known == node).unwrap_or_else(|| {
+        let place = *self.places.entry(node).or_insert(self.nodes.len());
+        if place == self.nodes.len() {
             self.nodes.push(node);
-            self.nodes.len() - 1
-        });
+        }
         let known = self.edges.entry((from, place)).or_default();
         *known = known.union(&bytes);
     }
@@ -381,5 +416,54 @@ impl ByteSet {
     fn folded(&self) -> u128 {
         let [a, b, c, d] = self.0;
         u128::from(b | d) << 64 | u128::from(a | c)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::mask::automaton::{Automaton, Role, Tables};
+
+    /// One automaton: `ab` and no more.
+    fn starts() -> Vec<Starts> {
+        let mut classes = [0; 256];
+        (classes[usize::from(b'a')], classes[usize::from(b'b')]) = (1, 2);
+        // 0 dead, 1 reports, 2 start, 3 behind `a`, 4 behind `b`.
+        let rows = [[0, 0, 0], [0, 0, 0], [0, 3, 0], [0, 0, 4], [1, 1, 1]].concat();
+        let report = [DetectorId(0)].into_iter().collect();
+        let tables = Tables {
+            classes,
+            stride: 3,
+            rows,
+            ends: vec![0, 0, 0, 0, 1],
+            starts: [2, 2],
+            reports: vec![DetectorBits::default(), report],
+            lazy: None,
+            role: Role::default(),
+        };
+        crate::mask::detector::starts(vec![Automaton::new(tables).unwrap()]).0
+    }
+
+    #[test]
+    fn a_way_lets_through_what_reports_and_whatever_follows() {
+        let buckets = of(&starts(), 1, &Conditions::default());
+        let fits = |place, first, second| buckets.iter().any(|bucket| bucket.fits(place, first, second));
+        assert!(fits(0, b' ', b'a') && fits(0, b'x', b'a') && !fits(0, b' ', b'b'));
+        assert!(fits(1, b'a', b'b') && !fits(1, b'a', b'a') && !fits(1, b'b', b'b'));
+        // The report comes one byte late; from there on nothing may be dropped.
+        assert!(fits(2, b'b', b'?') && fits(3, b'?', b'!') && fits(7, b'z', b'z'));
+        assert_eq!(buckets.iter().map(Bucket::shortest).min(), Some(2));
+        assert!(buckets.iter().any(|bucket| bucket.automata() == 1));
+    }
+
+    /// A set too large to be looked at is scanned in full, not in part.
+    #[test]
+    fn where_the_work_is_used_up_everything_fits() {
+        for work in [0, 1, SOURCE_WORK, SOURCE_WORK + 5, 2 * SOURCE_WORK + 10] {
+            let buckets = within(&starts(), 1, &Conditions::default(), work);
+            let [bucket] = buckets.as_slice() else { panic!("{} buckets after {work}", buckets.len()) };
+            assert!((0..PAIRS).all(|place| bucket.fits(place, b'x', b'y')), "{work}");
+            assert_eq!((bucket.shortest(), bucket.automata()), (1, 1), "{work}");
+        }
     }
 }

@@ -18,7 +18,7 @@ use crate::policy::model::{Effect, Fact, Literal, Model, Predicate, Rule, Test};
 use crate::time::Timestamp;
 use crate::transport::TransportFacts;
 pub(crate) use index::RuleIndex;
-pub(crate) use path::normal as normal_path;
+pub use path::normal as normal_path;
 use predicate::Truth;
 
 /// Key to [`Permit::issue`]: its only value is made here.

@@ -60,3 +60,7 @@ pub static FULL_ARTIFACT: LazyLock<Vec<u8>> =
 /// A small artifact.
 pub static SMALL_ARTIFACT: LazyLock<Vec<u8>> =
     LazyLock::new(|| compile("small.yaml", include_str!("../policies/small.yaml")).artifact);
+
+/// Rules of every kind.
+pub static RULES_MODEL: LazyLock<Model> =
+    LazyLock::new(|| compile("rules.yaml", include_str!("../policies/rules.yaml")).model);

@@ -7,11 +7,13 @@
 
 use std::borrow::Cow;
 
-/// The path in its one form; `None` if it has none.
-pub(crate) fn normal(path: &str) -> Option<Cow<'_, str>> {
+/// The path of a request, without its query, in its one form (RFC 3986 section 6.2.2); `None` if it has none, and no rule can say
+/// what it means.
+#[must_use]
+pub fn normal(path: &str) -> Option<Cow<'_, str>> {
     let plain =
         !path.bytes().any(|byte| matches!(byte, b'%' | b'\\') || byte.is_ascii_control() || byte == b' ');
-    let decoded = if plain { Cow::Borrowed(path) } else { Cow::Owned(decoded(path)?) };
+    let decoded = if plain { Cow::Borrowed(path) } else { Cow::Owned(decoded(path).filter(is_settled)?) };
     let mut segments = decoded.strip_prefix('/')?.split('/').peekable();
     while let Some(segment) = segments.next() {
         let last = segments.peek().is_none();
@@ -57,6 +59,14 @@ fn decoded(path: &str) -> Option<String> {
     Some(text)
 }
 
+/// Would decoding again change nothing?
+///
+/// SECURITY: in `/%%36%31dmin` the first `%` is no escape, and what follows makes one of it: `/%61dmin`, which is `/admin` to an
+/// upstream that decodes once more.
+fn is_settled(path: &String) -> bool {
+    decoded(path).is_some_and(|again| again == *path)
+}
+
 /// Is `path` this one or below it? `base` has no slash at its end.
 pub(crate) fn is_below(path: &str, base: &str) -> bool {
     path.strip_prefix(base).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
@@ -78,6 +88,10 @@ mod tests {
             ("/a%20b%40", Some("/a%20b%40")),
             ("/100%", Some("/100%")),
             ("/%zz", Some("/%zz")),
+            ("/%%41", Some("/%A")),
+            ("/%2561dmin", Some("/%2561dmin")),
+            ("/%%36%31dmin", None),
+            ("/%6%31dmin", None),
             ("/%25%32%66", Some("/%252f")),
             ("/...", Some("/...")),
             ("/a/.b", Some("/a/.b")),

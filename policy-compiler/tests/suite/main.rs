@@ -1,6 +1,7 @@
 //! Tests of the compiler through its library and its binary; one binary, so that it is linked once.
 
 #[cfg(test)]
+mod callers;
 mod cli;
 #[cfg(test)]
 mod compile;

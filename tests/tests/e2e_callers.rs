@@ -42,7 +42,7 @@ fn allowed(site: &Site, who: Identity, sent: &[(&str, &str)], subject: &str) {
     for gone in ["authorization", "x-api-key"] {
         assert_eq!(exchange.head.header(gone), None, "{gone} reached the upstream");
     }
-    assert_eq!(exchange.head.header("x-veilwire-subject"), Some(subject));
+    assert_eq!(exchange.head.header("x-veilwire-subject"), Some(subject.as_bytes()));
     exchange.reply(ResponseHead::new(200, &[("content-type", "application/json")]), &[b"{}"]).unwrap();
     assert_eq!(client.response().unwrap().head.status, 200);
 }

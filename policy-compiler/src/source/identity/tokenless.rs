@@ -39,7 +39,7 @@ pub struct ApiKey {
 }
 
 #[derive(Clone, Copy)]
-enum Subject {
+enum Wanted {
     UriSan,
     DnsSan,
     Subject,
@@ -59,10 +59,10 @@ pub(super) fn read(fields: &mut Fields<'_>, out: &mut Diagnostics) -> Option<Tok
 
 fn read_mtls(node: &Node, out: &mut Diagnostics) -> Option<Spanned<CertificateName>> {
     let mut fields = Fields::open(node, "`mtls`", out)?;
-    let kinds = [("uriSan", Subject::UriSan), ("dnsSan", Subject::DnsSan), ("subject", Subject::Subject)];
+    let kinds = [("uriSan", Wanted::UriSan), ("dnsSan", Wanted::DnsSan), ("subject", Wanted::Subject)];
     let subject =
         fields.require("subject").and_then(|node| choice(node, "name of a certificate", &kinds, &[], out));
-    let spiffe = matches!(subject.as_ref().map(|subject| subject.value), Some(Subject::UriSan) | None);
+    let spiffe = matches!(subject.as_ref().map(|subject| subject.value), Some(Wanted::UriSan) | None);
     let domain = if spiffe { fields.require("trustDomain") } else { fields.take("trustDomain") };
     let domain = domain.and_then(|node| text(node, out)).filter(|domain| {
         if !spiffe {
@@ -78,9 +78,9 @@ fn read_mtls(node: &Node, out: &mut Diagnostics) -> Option<Spanned<CertificateNa
     fields.close(out);
     let subject = subject?;
     let name = match subject.value {
-        Subject::UriSan => CertificateName::Spiffe(domain?.value),
-        Subject::DnsSan => CertificateName::Dns,
-        Subject::Subject => CertificateName::Subject,
+        Wanted::UriSan => CertificateName::Spiffe(domain?.value),
+        Wanted::DnsSan => CertificateName::Dns,
+        Wanted::Subject => CertificateName::Subject,
     };
     Some(Spanned::new(name, subject.span))
 }
@@ -153,7 +153,7 @@ fn parse_date(text: &str) -> Option<u64> {
         part?.parse::<u64>().ok()
     };
     let (year, month, day) = (number(4)?, number(2)?, number(2)?);
-    let leap = |year: u64| year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+    let leap = |year: u64| year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400));
     let length = |year: u64, month: u64| match month {
         4 | 6 | 9 | 11 => 30,
         2 => 28 + u64::from(leap(year)),

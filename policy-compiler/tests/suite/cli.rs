@@ -180,8 +180,9 @@ fn a_key_is_hashed_and_never_printed() {
             rest.split('"').next().unwrap().to_owned()
         };
         let (salt, hash) = (part("salt"), part("hash"));
-        let bytes: Vec<u8> =
-            (0..16).map(|at| u8::from_str_radix(&salt[2 * at..2 * at + 2], 16).unwrap()).collect();
+        let (pairs, _) = salt.as_bytes().as_chunks::<2>();
+        let byte = |pair: &[u8; 2]| u8::from_str_radix(str::from_utf8(pair).unwrap(), 16).unwrap();
+        let bytes: Vec<u8> = pairs.iter().map(byte).collect();
         let expected: String = veilwire_engine::identity::api_key_hash(&bytes, KEY.as_bytes())
             .iter()
             .map(|byte| format!("{byte:02x}"))

@@ -2,6 +2,7 @@
 
 #[cfg(test)]
 mod callers;
+#[cfg(test)]
 mod cli;
 #[cfg(test)]
 mod compile;

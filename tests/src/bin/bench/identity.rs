@@ -27,7 +27,7 @@ const MAX_ROUNDS: usize = 100;
 /// Exchanges of a slice.
 const SLICE: usize = 100;
 /// Slices of each kind until V8 has compiled what is hot.
-const WARM_UP: usize = 3;
+const WARM_UP: usize = 10;
 /// Name and algorithm of what is cold; `cached` comes besides.
 const COLD: [(&str, Algorithm); 3] =
     [("rs256", Algorithm::Rs256), ("es256", Algorithm::Es256), ("eddsa", Algorithm::EdDsa)];
@@ -74,27 +74,29 @@ fn measure(rounds: usize) -> Result<Value> {
     let mut slices = Slices::new();
     for round in 0..WARM_UP + rounds {
         println!("round {} of {}", round + 1, WARM_UP + rounds);
-        // Who is first changes, so that nobody always follows the same other one.
+        // Who and what is first changes, so that nothing always follows the same other thing.
         clients.rotate_left(1);
         let cold = COLD.map(|(kind, algorithm)| (kind, tokens.fresh(algorithm)));
+        let same = vec![Some(tokens.cached.as_str()); SLICE];
         for client in &mut clients {
-            let mut add = |kind, micros| {
+            let mut kinds: Vec<(&'static str, Vec<Option<&str>>)> = Vec::new();
+            if client.listener != Listener::JwtAuthn {
+                kinds.push((NONE, vec![None; SLICE]));
+            }
+            if client.listener != Listener::Plain {
+                kinds.push((CACHED, same.clone()));
+                for (kind, fresh) in &cold {
+                    let fresh = fresh.as_ref().map_err(|error| anyhow!("{error:#}"))?;
+                    kinds.push((kind, fresh.iter().map(|token| Some(token.as_str())).collect()));
+                }
+            }
+            let first = round % kinds.len();
+            kinds.rotate_left(first);
+            for (kind, tokens) in &kinds {
+                let micros = client.http.slice(client.listener, &site, tokens)?;
                 if round >= WARM_UP {
                     slices.entry((client.listener, kind)).or_default().push(micros);
                 }
-            };
-            if client.listener != Listener::JwtAuthn {
-                add(NONE, client.http.slice(client.listener, &site, &vec![None; SLICE])?);
-            }
-            if client.listener == Listener::Plain {
-                continue;
-            }
-            let same = vec![Some(tokens.cached.as_str()); SLICE];
-            add(CACHED, client.http.slice(client.listener, &site, &same)?);
-            for (kind, fresh) in &cold {
-                let fresh = fresh.as_ref().map_err(|error| anyhow!("{error:#}"))?;
-                let fresh: Vec<_> = fresh.iter().map(|token| Some(token.as_str())).collect();
-                add(kind, client.http.slice(client.listener, &site, &fresh)?);
             }
         }
     }

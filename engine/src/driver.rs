@@ -11,7 +11,7 @@ use crate::exchange::{
 use crate::host::{HeadEdits, Host, HostError, HostVerifier, Side};
 use crate::policy::Policy;
 use crate::time::Timestamp;
-use crate::transport::{Peer, TransportFacts};
+use crate::transport::{DNS_SANS_STATE, Peer, TransportFacts, URI_SANS_STATE};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
@@ -71,6 +71,9 @@ impl Driver {
         // Every question is a call, so it is asked only where a rule wants to know.
         if policy.looks_at_source() {
             downstream.source = client_address(host);
+        }
+        if policy.looks_at_certificate_names() {
+            all_names(host, &mut downstream);
         }
         Driver {
             exchange: Exchange::new(policy, downstream, host.now()),
@@ -505,6 +508,7 @@ fn transport_facts<H: Host>(host: &H, names: &FactNames) -> TransportFacts {
             dns_san: fact(names.dns_san),
             subject: fact(names.subject),
             sha256: fact(names.sha256),
+            ..Peer::default()
         }
     };
     TransportFacts {
@@ -513,6 +517,14 @@ fn transport_facts<H: Host>(host: &H, names: &FactNames) -> TransportFacts {
         peer: (peer != Peer::default()).then_some(peer),
         source: None,
     }
+}
+
+/// All SANs of the client's certificate: a filter in front of ours leaves them in filter state.
+fn all_names<H: Host>(host: &H, downstream: &mut TransportFacts) {
+    let Some(peer) = &mut downstream.peer else { return };
+    let names = |state: &str| String::from_utf8(host.property(&["filter_state", state]).ok()??).ok();
+    peer.uri_sans = names(URI_SANS_STATE);
+    peer.dns_sans = names(DNS_SANS_STATE);
 }
 
 /// The client's address: `source.address` with its port.

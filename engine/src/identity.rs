@@ -1,15 +1,22 @@
-//! Identity: who is calling, proved by a token of a provider that the policy trusts.
+//! Identity: who is calling, proved by a token, an API key or a certificate that the policy trusts.
 //!
 //! [`Authenticator`] is built once per policy. It guarantees that an [`Identity`] comes from exactly one
 //! credential, verified in full under the keys of the one provider that owns its issuer; a bad credential is
 //! never ignored in favour of another one or of none. What was verified is remembered until it expires. It
 //! deliberately does not decide what a caller may do, fetch keys or read a clock.
 //!
+//! The order is fixed. A request with a token or an API key is whose these are, or is refused; the client's certificate is then
+//! a fact of the connection, and what a token may be bound to. Only a request without either is whose its certificate is,
+//! if the policy has a provider of certificates.
+//!
 //! The credential is a bearer token, by default in the `authorization` header (RFC 6750 section 2.1); see
 //! [`Credential`]. It leaves the request before it goes on, unless its provider keeps it.
 
 mod algorithm;
+mod api_key;
+mod binding;
 mod cache;
+mod certificate;
 mod claims;
 mod der;
 mod json;
@@ -20,6 +27,8 @@ mod token;
 mod value;
 mod verifier;
 
+pub use api_key::{API_KEY_SALT, MAX_API_KEYS, api_key_hash};
+pub use certificate::{is_name_pattern, is_trust_domain};
 pub use claims::Claims;
 pub use der::ecdsa_signature;
 pub use keys::{KeyError, KeySet, KeySetError, VerifyingKey};
@@ -30,9 +39,12 @@ pub use value::ClaimValue;
 pub use verifier::{JwtSimpleVerifier, SignatureVerifier, VerifierError};
 
 use crate::policy::id::{GroupId, ProviderId};
-use crate::policy::model::{Group, Provider, TokenSource};
+use crate::policy::model::{Group, Provider, ProviderKind, TokenSource};
 use crate::time::Timestamp;
+use crate::transport::TransportFacts;
+use api_key::KeyTable;
 use cache::TokenCache;
+use certificate::Certificates;
 use std::collections::BTreeMap;
 use token::UnverifiedToken;
 
@@ -41,7 +53,8 @@ use token::UnverifiedToken;
 pub struct Identity {
     /// Who vouches.
     pub provider: ProviderId,
-    /// The caller's name at the provider (`sub`): any Unicode text without control characters.
+    /// The caller's name at the provider (`sub`, the name in a certificate, the id of an API key): any Unicode text without control
+    /// characters.
     pub subject: String,
     /// The declared groups of the caller, ascending, each once.
     pub groups: Vec<GroupId>,
@@ -93,8 +106,13 @@ impl Identity {
 /// Tells who is calling. Built when a policy is loaded.
 #[derive(Debug)]
 pub struct Authenticator {
-    /// By `ProviderId`.
-    providers: Vec<TokenVerifier>,
+    /// By `ProviderId`; none where callers are known by something else than a token.
+    providers: Vec<Option<TokenVerifier>>,
+    certificates: Certificates,
+    /// One table for each provider of API keys.
+    api_keys: Vec<KeyTable>,
+    /// How many claims rules look at.
+    claims: usize,
     /// By provider and value of its groups claim.
     groups: BTreeMap<ProviderId, BTreeMap<String, Vec<GroupId>>>,
     /// Where any provider has tokens, `authorization` aside.
@@ -121,9 +139,26 @@ impl Authenticator {
         groups: &[Group],
         claims: &[String],
     ) -> Result<Self, AuthenticatorError> {
-        let mut verifiers: Vec<TokenVerifier> = Vec::with_capacity(providers.len());
+        let mut verifiers: Vec<Option<TokenVerifier>> = Vec::with_capacity(providers.len());
+        let (mut certificates, mut api_keys) = (Certificates::default(), Vec::<KeyTable>::new());
         for (index, provider) in providers.iter().enumerate() {
             let id = ProviderId(u16::try_from(index).map_err(|_| AuthenticatorError::TooMany)?);
+            match &provider.kind {
+                ProviderKind::Token => {}
+                ProviderKind::Certificate(name) => {
+                    if !certificates.add(id, name) {
+                        return Err(AuthenticatorError::Certificates(id));
+                    }
+                    verifiers.push(None);
+                    continue;
+                }
+                ProviderKind::ApiKeys(keys) => {
+                    let table = KeyTable::new(id, keys).ok_or(AuthenticatorError::ApiKeys(id))?;
+                    api_keys.push(table);
+                    verifiers.push(None);
+                    continue;
+                }
+            }
             if provider.issuer.is_empty() {
                 return Err(AuthenticatorError::NoIssuer(id));
             }
@@ -131,7 +166,7 @@ impl Authenticator {
             if provider.audiences.is_empty() {
                 return Err(AuthenticatorError::NoAudience(id));
             }
-            if verifiers.iter().any(|other| other.issuer() == provider.issuer) {
+            if verifiers.iter().flatten().any(|other| other.issuer() == provider.issuer) {
                 return Err(AuthenticatorError::DuplicateIssuer(id));
             }
             // A token without an end must have one all the same.
@@ -144,17 +179,34 @@ impl Authenticator {
             if !verifier.has_usable_key() {
                 return Err(AuthenticatorError::NoKeyForAlgorithms(id));
             }
-            verifiers.push(verifier);
+            verifiers.push(Some(verifier));
         }
         let groups = index_groups(groups, verifiers.len())?;
         let mut sources: Vec<TokenSource> =
             providers.iter().flat_map(|provider| &provider.sources).cloned().collect();
+        for table in &api_keys {
+            // SECURITY: a header says of itself whether a key or a token is in it.
+            let source = TokenSource::Header(table.header.clone());
+            if sources.contains(&source) {
+                return Err(AuthenticatorError::ApiKeys(table.provider));
+            }
+            sources.push(source);
+        }
         sources.sort();
         sources.dedup();
-        Ok(Authenticator { providers: verifiers, groups, sources, verified: TokenCache::default() })
+        Ok(Authenticator {
+            providers: verifiers,
+            certificates,
+            api_keys,
+            claims: claims.len(),
+            groups,
+            sources,
+            verified: TokenCache::default(),
+        })
     }
 
-    /// Who sent a request with these headers (lower- or mixed-case names, raw values), at `now`.
+    /// Who sent a request with these headers (lower- or mixed-case names, raw values), at `now`, over a connection of which
+    /// nothing is known.
     ///
     /// # Errors
     /// [`Unauthenticated`]; the request is answered 401.
@@ -164,7 +216,34 @@ impl Authenticator {
         now: Timestamp,
         verifier: &dyn SignatureVerifier,
     ) -> Result<Identity, Unauthenticated> {
-        self.identify(&self.credential(headers)?, now, verifier)
+        self.caller(headers, &TransportFacts::default(), now, verifier).map(|(identity, _)| identity)
+    }
+
+    /// Who sent a request with these headers over this connection, at `now`, and the credential that says so; none where it is the
+    /// certificate.
+    ///
+    /// # Errors
+    /// [`Unauthenticated`]; the request is answered 401.
+    pub fn caller<'a>(
+        &self,
+        headers: &'a [(Vec<u8>, Vec<u8>)],
+        transport: &TransportFacts,
+        now: Timestamp,
+        verifier: &dyn SignatureVerifier,
+    ) -> Result<(Identity, Option<Credential<'a>>), Unauthenticated> {
+        match self.credential(headers) {
+            Ok(credential) => {
+                // SECURITY: from here on no other credential decides, however good it is.
+                let identity = self.identify(&credential, transport, now, verifier)?;
+                Ok((identity, Some(credential)))
+            }
+            Err(Unauthenticated::Missing) if !self.certificates.is_empty() => {
+                let (provider, subject) = self.certificates.caller(transport)?;
+                let groups = self.groups_of_certificate(provider, &subject);
+                Ok((self.tokenless(provider, subject, groups), None))
+            }
+            Err(refusal) => Err(refusal),
+        }
     }
 
     /// The one credential in these headers; nothing of it is verified.
@@ -178,19 +257,28 @@ impl Authenticator {
         source::find(headers, &self.sources)
     }
 
-    /// Whose credential this is, at `now`.
+    /// Whose credential this is, at `now`, over this connection.
     ///
     /// # Errors
     /// [`Unauthenticated`]; the request is answered 401.
     pub fn identify(
         &self,
         credential: &Credential<'_>,
+        transport: &TransportFacts,
         now: Timestamp,
         verifier: &dyn SignatureVerifier,
     ) -> Result<Identity, Unauthenticated> {
         let bytes: &[u8] = &credential.token;
-        if let Some(identity) = self.verified.get(bytes, now) {
+        if let TokenSource::Header(name) = credential.source()
+            && let Some(table) = self.api_keys.iter().find(|table| table.header == *name)
+        {
+            let key = table.find(bytes, now)?;
+            let groups = self.groups_of(table.provider, &key.groups);
+            return Ok(self.tokenless(table.provider, key.id.clone(), groups));
+        }
+        if let Some((identity, certificate)) = self.verified.get(bytes, now) {
             self.check_place(identity.provider, credential)?;
+            binding::check(certificate, transport)?;
             return Ok(identity);
         }
         let token = UnverifiedToken::parse(bytes)?;
@@ -199,48 +287,60 @@ impl Authenticator {
         let (provider, tokens) = (0..=u16::MAX)
             .map(ProviderId)
             .zip(&self.providers)
+            .filter_map(|(id, tokens)| Some((id, tokens.as_ref()?)))
             .find(|(_, tokens)| tokens.issuer() == token.issuer())
             .ok_or(TokenError::Issuer)?;
         self.check_place(provider, credential)?;
         let claims = tokens.verify_unverified(token, now, verifier)?;
         let identity = Identity {
             provider,
-            groups: self.groups_of(provider, &claims),
+            groups: self.groups_of(provider, claims.groups.iter().flatten()),
             groups_unknown: claims.groups.is_none(),
             subject: claims.subject,
             claims: claims.values,
             scopes: claims.scopes,
         };
-        self.verified.keep(bytes, &identity, now, claims.good_until);
+        // SECURITY: a token without its certificate is not remembered, so that nobody learns by time that it is good.
+        binding::check(claims.certificate, transport)?;
+        self.verified.keep(bytes, (&identity, claims.certificate), now, claims.good_until);
         Ok(identity)
+    }
+
+    /// A caller of whom nobody says more than this; it is known that there is no more.
+    fn tokenless(&self, provider: ProviderId, subject: String, groups: Vec<GroupId>) -> Identity {
+        let claims = vec![ClaimValue::Absent; self.claims];
+        Identity { provider, subject, groups, groups_unknown: false, claims, scopes: None }
     }
 
     /// Whether the provider keeps the token on the request.
     #[must_use]
     pub fn keeps_token(&self, provider: ProviderId) -> bool {
-        self.providers.get(provider.index()).is_some_and(TokenVerifier::keeps_token)
+        matches!(self.providers.get(provider.index()), Some(Some(tokens)) if tokens.keeps_token())
     }
 
     /// SECURITY: a token where its provider never has one was put there by somebody else: a cookie that another site can make
     /// a browser send is no header.
     fn check_place(&self, provider: ProviderId, credential: &Credential<'_>) -> Result<(), Unauthenticated> {
         match self.providers.get(provider.index()) {
-            Some(tokens) if tokens.reads(&credential.source) => Ok(()),
+            Some(Some(tokens)) if tokens.reads(&credential.source) => Ok(()),
             _ => Err(Unauthenticated::Misplaced),
         }
     }
 
-    fn groups_of(&self, provider: ProviderId, claims: &Claims) -> Vec<GroupId> {
+    fn groups_of_certificate(&self, provider: ProviderId, subject: &str) -> Vec<GroupId> {
+        let names = self.certificates.names_of(provider, subject);
+        self.groups_of(provider, &names)
+    }
+
+    fn groups_of<'v>(
+        &self,
+        provider: ProviderId,
+        values: impl IntoIterator<Item = &'v String>,
+    ) -> Vec<GroupId> {
         let Some(by_value) = self.groups.get(&provider) else { return Vec::new() };
         // Compared byte for byte: a value such as `*` means itself.
-        let mut groups: Vec<GroupId> = claims
-            .groups
-            .iter()
-            .flatten()
-            .filter_map(|value| by_value.get(value))
-            .flatten()
-            .copied()
-            .collect();
+        let mut groups: Vec<GroupId> =
+            values.into_iter().filter_map(|value| by_value.get(value)).flatten().copied().collect();
         groups.sort_unstable();
         groups.dedup();
         groups
@@ -289,6 +389,15 @@ pub enum AuthenticatorError {
     /// Tokens of a provider may lack `exp`, and no age ends them.
     #[error("provider {}: tokens without `exp` need a maximum age", .0.0)]
     NoLifetime(ProviderId),
+    /// Nobody could be known by the certificates of a provider, or another one knows them too.
+    #[error("provider {}: certificates belong to another provider or to nobody", .0.0)]
+    Certificates(ProviderId),
+    /// An API key of a provider is none, or its header carries something else.
+    #[error("provider {}: api keys that are none, or in a header of tokens", .0.0)]
+    ApiKeys(ProviderId),
+    /// A provider looks at certificates that no client has to show.
+    #[error("provider {}: client certificates are not required", .0.0)]
+    NoCertificate(ProviderId),
     /// A group names a provider that does not exist.
     #[error("group {}: unknown provider", .0.0)]
     UnknownProvider(GroupId),
@@ -307,6 +416,21 @@ pub enum Unauthenticated {
     /// A credential of another scheme than `Bearer`.
     #[error("credential of another scheme")]
     OtherScheme,
+    /// A credential of the scheme `DPoP` (RFC 9449), which is not supported.
+    #[error("credential of the scheme dpop")]
+    Dpop,
+    /// An API key that is nobody's.
+    #[error("api key is unknown")]
+    ApiKeyUnknown,
+    /// An API key after its end.
+    #[error("api key has expired")]
+    ApiKeyExpired,
+    /// A certificate without exactly one name of the kind that counts.
+    #[error("certificate has no usable name")]
+    CertificateName,
+    /// A certificate of a trust domain that no provider vouches for.
+    #[error("certificate is of another trust domain")]
+    CertificateStranger,
     /// An `authorization` header that is not RFC 6750.
     #[error("authorization header is malformed")]
     Malformed,
@@ -328,6 +452,11 @@ impl Unauthenticated {
         match self {
             Unauthenticated::Missing => "credential-missing",
             Unauthenticated::OtherScheme => "credential-other-scheme",
+            Unauthenticated::Dpop => "credential-dpop",
+            Unauthenticated::ApiKeyUnknown => "api-key-unknown",
+            Unauthenticated::ApiKeyExpired => "api-key-expired",
+            Unauthenticated::CertificateName => "certificate-name",
+            Unauthenticated::CertificateStranger => "certificate-stranger",
             Unauthenticated::Malformed => "credential-malformed",
             Unauthenticated::Misplaced => "credential-misplaced",
             Unauthenticated::MoreThanOne => "credential-more-than-one",
@@ -342,8 +471,14 @@ impl Unauthenticated {
     #[must_use]
     pub fn www_authenticate(self) -> &'static str {
         match self {
-            Unauthenticated::Missing | Unauthenticated::OtherScheme => r#"Bearer realm="veilwire""#,
-            Unauthenticated::Malformed
+            Unauthenticated::Missing
+            | Unauthenticated::OtherScheme
+            | Unauthenticated::Dpop
+            | Unauthenticated::CertificateName
+            | Unauthenticated::CertificateStranger => r#"Bearer realm="veilwire""#,
+            Unauthenticated::ApiKeyUnknown
+            | Unauthenticated::ApiKeyExpired
+            | Unauthenticated::Malformed
             | Unauthenticated::Misplaced
             | Unauthenticated::MoreThanOne
             | Unauthenticated::Invalid(_) => r#"Bearer realm="veilwire", error="invalid_token""#,

@@ -15,10 +15,10 @@ use crate::identity::{Authenticator, AuthenticatorError};
 use crate::mask::detector::{DetectorSet, InvalidDetectors};
 use crate::mask::{InvalidPlan, MaskPlan, Place};
 use artifact::DecodeError;
-use id::{MaskId, RouteId, RuleId};
+use id::{MaskId, ProviderId, RouteId, RuleId};
 use model::{
-    Audit, Fact, HeadMask, Key, Limits, Model, Predicate, Pseudonym, Replacement, Route, Rule, Test,
-    TlsRequirement,
+    Audit, CertificateName, Fact, HeadMask, Key, Limits, Model, Predicate, Provider, ProviderKind, Pseudonym,
+    Replacement, Route, Rule, Test, TlsRequirement,
 };
 use secret::Secret;
 use std::collections::BTreeMap;
@@ -130,6 +130,13 @@ impl Policy {
             }
         }
         let authenticator = Authenticator::with_claims(&model.providers, &model.groups, &model.claims)?;
+        // SECURITY: what no client has to show is not verified by anybody.
+        if let Some(place) = model.providers.iter().position(looks_at_certificates)
+            && !model.tls.client_certificate
+        {
+            let id = ProviderId(u16::try_from(place).unwrap_or(u16::MAX));
+            return Err(AuthenticatorError::NoCertificate(id).into());
+        }
         let index = RuleIndex::new(&model).ok_or(InvalidPolicy::TooMany("rules"))?;
         let detectors = Arc::new(DetectorSet::new(std::mem::take(&mut model.automata), &model.detectors)?);
         let policy = Policy { model, digest, authenticator, detectors, index, plans: Plans::default() };
@@ -198,6 +205,14 @@ impl Policy {
     pub(crate) fn looks_at_source(&self) -> bool {
         let mut predicates = self.model.rules.iter().flat_map(|rule| &rule.predicates);
         predicates.any(|predicate| predicate.fact == Fact::Source)
+    }
+
+    /// Whether a caller is known by a name of a certificate that must be the only one of its kind.
+    pub(crate) fn looks_at_certificate_names(&self) -> bool {
+        let mut kinds = self.model.providers.iter().map(|provider| &provider.kind);
+        kinds.any(|kind| {
+            matches!(kind, ProviderKind::Certificate(CertificateName::Spiffe(_) | CertificateName::Dns))
+        })
     }
 
     /// All rules with their ids.
@@ -279,6 +294,10 @@ impl Policy {
     pub fn from_model(model: &Model) -> Result<Policy, InvalidPolicy> {
         Policy::load(&artifact::encode(model)?)
     }
+}
+
+fn looks_at_certificates(provider: &Provider) -> bool {
+    provider.bound || matches!(provider.kind, ProviderKind::Certificate(_))
 }
 
 fn check_sizes(model: &Model) -> Result<(), InvalidPolicy> {

@@ -26,7 +26,12 @@ pub struct TransportFacts {
     pub source: Option<IpAddr>,
 }
 
-/// Names in a verified certificate. Only the first SAN of each kind is known.
+/// Filter state in which the host has all URI SANs of the client's certificate, with commas between them.
+pub const URI_SANS_STATE: &str = "veilwire.peer.uri-sans";
+/// The same of DNS SANs.
+pub const DNS_SANS_STATE: &str = "veilwire.peer.dns-sans";
+
+/// Names in a verified certificate.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Peer {
@@ -42,6 +47,12 @@ pub struct Peer {
     /// SHA-256 of the certificate, lower-case hex.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sha256: Option<String>,
+    /// All URI SANs with commas between them: only of a client, and only where an identity hangs on it.
+    #[serde(skip)]
+    pub uri_sans: Option<String>,
+    /// All DNS SANs, likewise.
+    #[serde(skip)]
+    pub dns_sans: Option<String>,
 }
 
 /// Why a connection is not good enough.

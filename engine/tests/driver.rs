@@ -1,6 +1,8 @@
 //! The driver on a fake host: what goes through, what pauses, what is cut, and in which callback.
 #![cfg(test)]
 
+#[path = "driver/callers.rs"]
+mod callers;
 #[path = "driver/credentials.rs"]
 mod credentials;
 #[path = "driver/ends.rs"]

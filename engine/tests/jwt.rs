@@ -6,6 +6,8 @@
 
 #[path = "jwt/attacks.rs"]
 mod attacks;
+#[path = "jwt/callers.rs"]
+mod callers;
 #[path = "jwt/requests.rs"]
 mod requests;
 #[path = "jwt/tokens.rs"]

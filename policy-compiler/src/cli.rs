@@ -1,6 +1,6 @@
 //! Arguments and exit codes.
 
-use crate::command::{self, check, compile, cost, coverage, mask, pack, scan};
+use crate::command::{self, check, compile, cost, coverage, key, mask, pack, scan};
 use crate::output;
 use clap::error::ErrorKind;
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -31,6 +31,8 @@ pub enum Verb {
     Cost(cost::Arguments),
     /// Show what is inspected, what passes by design and what is refused
     Coverage(coverage::Arguments),
+    /// Hash API keys: what a policy may hold of one
+    Key(key::Arguments),
     /// Mask a body as the filter does: stdin to stdout
     Mask(mask::Arguments),
     /// List packs, show what one brings, or pin those of a policy

@@ -4,6 +4,7 @@ pub mod check;
 pub mod compile;
 pub mod cost;
 pub mod coverage;
+pub mod key;
 pub mod mask;
 pub mod pack;
 pub mod scan;
@@ -28,6 +29,7 @@ pub fn run(verb: &Verb) -> Outcome {
         Verb::Compile(arguments) => compile::run(arguments),
         Verb::Cost(arguments) => cost::run(arguments),
         Verb::Coverage(arguments) => coverage::run(arguments),
+        Verb::Key(arguments) => key::run(arguments),
         Verb::Mask(arguments) => mask::run(arguments),
         Verb::Pack(arguments) => pack::run(arguments),
         Verb::Scan(arguments) => scan::run(arguments),

@@ -23,10 +23,11 @@ use veilwire_engine::policy::id::{
 };
 use veilwire_engine::policy::model::{
     Attribute, Audit, Content, Detector, Effect, Fact, Field, Group, HeadMask, Key, KeySource, Limits, Mask,
-    Meta, Model, Predicate, Provider, Route, RoutePath, Rule, Tag, Thinking, TlsRequirement, TlsVersion,
-    UnknownContent,
+    Meta, Model, Predicate, Provider, ProviderKind, Route, RoutePath, Rule, Tag, Thinking, TlsRequirement,
+    TlsVersion, UnknownContent,
 };
 
+mod providers;
 mod tokens;
 
 use tokens::Token;
@@ -165,6 +166,10 @@ impl Tables {
         let mut providers = with_keys
             .map(|(provider, keys)| {
                 let body = &provider.body;
+                if let Some(kind) = &body.tokenless {
+                    let name = provider.name.value.clone();
+                    return Some(Provider { name, kind: providers::kind(kind)?, ..Provider::default() });
+                }
                 let leeway =
                     body.leeway.as_ref().map_or(Ok(LEEWAY_SECONDS), |leeway| u32::try_from(leeway.value));
                 let max_age = body.max_age.as_ref().map(|age| u32::try_from(age.value)).transpose();
@@ -188,6 +193,8 @@ impl Tables {
                     authorized_parties: texts(&body.authorized_parties),
                     sources: body.sources.iter().map(|source| source.value.clone()).collect(),
                     keep_token: body.keep_token,
+                    kind: ProviderKind::Token,
+                    bound: body.bound.is_some(),
                 })
             })
             .collect::<Option<Vec<_>>>()

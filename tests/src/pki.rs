@@ -5,6 +5,8 @@
 //! | `edge-ca.pem` | the authority of the listener side: what callers trust |
 //! | `edge.pem`, `edge.key` | Envoy's certificate towards callers (`localhost`, `llm.local`, 127.0.0.1) |
 //! | `caller.pem`, `caller.key` | a caller's client certificate, by the edge authority |
+//! | `agent.pem`, `agent.key` | a client certificate with one SPIFFE id, by the edge authority |
+//! | `two-names.pem`, `two-names.key` | one with two SPIFFE ids |
 //! | `backend-ca.pem` | the authority of the upstream side: what Envoy trusts |
 //! | `upstream.pem`, `upstream.key` | the upstream's certificate (`upstream.example.com`, `upstream.local`, `localhost`, 127.0.0.1) |
 //! | `gateway-client.pem`, `gateway-client.key` | Envoy's client certificate towards the upstream |
@@ -19,7 +21,7 @@ use std::sync::Arc;
 use anyhow::{Context as _, Result};
 use rcgen::{
     BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
-    KeyUsagePurpose,
+    KeyUsagePurpose, SanType,
 };
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -33,6 +35,9 @@ pub const UPSTREAM_NAME: &str = "upstream.example.com";
 pub const GATEWAY_NAME: &str = "gateway.example.com";
 /// Common name of the caller's client certificate.
 pub const CALLER_NAME: &str = "caller.example.com";
+
+/// SPIFFE id of [`Identity::Agent`].
+pub const AGENT_ID: &str = "spiffe://acme.test/agent/7";
 
 /// Certificates and keys in one folder.
 #[derive(Debug)]
@@ -49,6 +54,10 @@ pub enum Identity {
     Edge,
     /// A caller with a client certificate.
     Caller,
+    /// A caller whose certificate has one SPIFFE id.
+    Agent,
+    /// A caller whose certificate has two.
+    TwoNames,
     /// The upstream.
     Upstream,
     /// Envoy towards the upstream.
@@ -62,6 +71,8 @@ impl Identity {
         match self {
             Self::Edge => "edge",
             Self::Caller => "caller",
+            Self::Agent => "agent",
+            Self::TwoNames => "two-names",
             Self::Upstream => "upstream",
             Self::GatewayClient => "gateway-client",
             Self::Stranger => "stranger",
@@ -95,6 +106,9 @@ impl Pki {
         let upstream = [UPSTREAM_NAME, "upstream.local", "localhost", "127.0.0.1"];
         pki.leaf(Identity::Edge, "localhost", &local, Purpose::Server, &edge)?;
         pki.leaf(Identity::Caller, CALLER_NAME, &[CALLER_NAME], Purpose::Client, &edge)?;
+        let admin = "spiffe://acme.test/admin";
+        pki.leaf(Identity::Agent, "agent", &[AGENT_ID, CALLER_NAME], Purpose::Client, &edge)?;
+        pki.leaf(Identity::TwoNames, "agent", &[AGENT_ID, admin], Purpose::Client, &edge)?;
         pki.leaf(Identity::Upstream, UPSTREAM_NAME, &upstream, Purpose::Server, &backend)?;
         pki.leaf(Identity::GatewayClient, GATEWAY_NAME, &[GATEWAY_NAME], Purpose::Client, &backend)?;
         pki.leaf(Identity::Stranger, "stranger.example.net", &local, Purpose::Both, &stranger)?;
@@ -168,8 +182,12 @@ impl Pki {
         purpose: Purpose,
         issuer: &Issuer<'static, KeyPair>,
     ) -> Result<()> {
-        let sans: Vec<String> = sans.iter().map(|san| (*san).to_owned()).collect();
-        let mut params = CertificateParams::new(sans)?;
+        let (uris, others): (Vec<&str>, Vec<&str>) =
+            sans.iter().copied().partition(|san| san.contains("://"));
+        let mut params = CertificateParams::new(others.into_iter().map(str::to_owned).collect::<Vec<_>>())?;
+        for uri in uris {
+            params.subject_alt_names.push(SanType::URI(uri.try_into()?));
+        }
         params.distinguished_name.push(DnType::CommonName, name);
         params.distinguished_name.push(DnType::OrganizationName, "Example");
         params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
@@ -184,6 +202,16 @@ impl Pki {
     fn write(&self, name: &str, text: &str) -> Result<()> {
         let path = self.path(name);
         fs::write(&path, text).with_context(|| format!("cannot write `{}`", path.display()))
+    }
+
+    /// SHA-256 of a certificate.
+    ///
+    /// # Errors
+    /// When the file is unreadable.
+    pub fn sha256(&self, who: Identity) -> Result<Vec<u8>> {
+        let chain = self.chain(who)?;
+        let leaf = chain.first().context("no certificate")?;
+        Ok(ring::digest::digest(&ring::digest::SHA256, leaf).as_ref().to_vec())
     }
 
     fn roots(&self, name: &str) -> Result<RootCertStore> {

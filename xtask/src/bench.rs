@@ -13,10 +13,9 @@ pub(crate) fn run(args: &[String]) -> Result<ExitCode> {
         return instructions::run(rest);
     }
     match args {
-        [only] if only == "identity" => return engine(&["--bench", "identity"]),
         [only] if only == "--native" => return engine(&[]),
-        [first, ..] if first == "identity" || first == "--native" => bail!(
-            "usage: cargo xtask bench [identity | --native | --instructions [--bless] | --json FILE --rounds N | --json FILE --streams N]"
+        [first, ..] if first == "--native" => bail!(
+            "usage: cargo xtask bench [identity [--json FILE] [--rounds N] | --native | --instructions [--bless] | --json FILE --rounds N | --json FILE --streams N]"
         ),
         _ => {}
     }

@@ -92,8 +92,8 @@ impl Exchange {
         self.bodyless = method == "HEAD";
         let authenticator = self.policy.authenticator();
         let refused = |cause| deny(Reason::Unauthenticated(cause));
-        let credential = authenticator.credential(headers).map_err(refused)?;
-        let identity = authenticator.identify(&credential, now, verifier).map_err(refused)?;
+        let (identity, credential) =
+            authenticator.caller(headers, transport, now, verifier).map_err(refused)?;
         let keeps_token = authenticator.keeps_token(identity.provider);
         self.audit.caller(&self.policy, &identity);
 
@@ -129,13 +129,15 @@ impl Exchange {
         let mut edits = HeadEdits::default();
         let mut notes = self.notes(Direction::Request);
         // SECURITY: taken out first, so that masks see what goes on, and what they write cannot bring it back.
-        let rest = (!keeps_token).then(|| without(&credential, headers, target, &mut edits)).flatten();
+        let taken = credential.as_ref().filter(|_| !keeps_token);
+        let rest = taken.and_then(|credential| without(credential, headers, target, &mut edits));
         let (left, target) = rest.as_ref().map_or((headers, target), |(left, target)| (left, target));
         let masked = self.mask_head(left, target, (route, &masks), &mut edits, &mut notes);
         self.audit.found(&self.policy, Direction::Request, &notes.findings);
         masked.map_err(deny)?;
         let leg = self.prepare_request(headers, end, route, &masks, &mut edits)?;
-        if !(keeps_token && *credential.source() == TokenSource::Authorization) {
+        let source = credential.as_ref().map(Credential::source);
+        if !(keeps_token && source == Some(&TokenSource::Authorization)) {
             edits.remove(b"authorization");
         }
         edits.set("x-veilwire-decision", b"allow".to_vec());

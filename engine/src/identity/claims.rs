@@ -4,6 +4,7 @@
 //! left to `iat` and a maximum age); times are finite and between the epoch and the year 9999. Does not verify
 //! signatures: the caller must have.
 
+use super::binding::{self, Thumbprint};
 use super::json;
 use super::token::TokenError;
 use super::value::ClaimValue;
@@ -33,6 +34,8 @@ pub struct Claims {
     pub scopes: Option<Vec<String>>,
     /// What it says under the claims that rules look at, in their order.
     pub values: Vec<ClaimValue>,
+    /// SHA-256 of the client certificate without which the token is worth nothing (RFC 8705 section 3); `None`: it is not bound.
+    pub certificate: Option<[u8; 32]>,
 }
 
 /// Claims of good form that nobody has vouched for yet.
@@ -44,6 +47,7 @@ pub(super) struct UnverifiedClaims {
     expires: Option<Timestamp>,
     not_before: Option<Timestamp>,
     issued_at: Option<Timestamp>,
+    certificate: Option<Thumbprint>,
     members: Map<String, Value>,
 }
 
@@ -65,11 +69,6 @@ impl UnverifiedClaims {
     /// Reads the payload of a JWS.
     pub(super) fn parse(payload: &[u8]) -> Result<Self, TokenError> {
         let Some(Value::Object(members)) = json::parse(payload) else { return Err(TokenError::Malformed) };
-        // SECURITY: RFC 7800, a token bound to a key or certificate is worth nothing without the proof, which
-        // is not checked here.
-        if members.contains_key("cnf") {
-            return Err(TokenError::Bound);
-        }
         // No claim that is looked at, but what has the wrong type has no meaning (and is refused by
         // jwt-simple).
         optional_string(&members, "jti")?;
@@ -82,6 +81,7 @@ impl UnverifiedClaims {
             expires: time(&members, "exp", f64::floor)?,
             not_before: time(&members, "nbf", f64::ceil)?,
             issued_at: time(&members, "iat", f64::ceil)?,
+            certificate: binding::bound_to(&members)?,
             members,
         })
     }
@@ -138,6 +138,7 @@ impl UnverifiedClaims {
             subject: self.subject,
             expires: self.expires,
             good_until,
+            certificate: self.certificate,
         })
     }
 }

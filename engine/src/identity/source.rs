@@ -186,6 +186,9 @@ fn bearer_token(headers: &HeaderList) -> Result<&[u8], Unauthenticated> {
     if !scheme.iter().all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(byte)) {
         return Err(Unauthenticated::Malformed);
     }
+    if scheme.eq_ignore_ascii_case(b"dpop") {
+        return Err(Unauthenticated::Dpop);
+    }
     if !scheme.eq_ignore_ascii_case(b"bearer") {
         return Err(Unauthenticated::OtherScheme);
     }

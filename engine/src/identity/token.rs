@@ -25,6 +25,8 @@ pub struct TokenVerifier {
     authorized_parties: Vec<String>,
     sources: Vec<TokenSource>,
     keep_token: bool,
+    /// Only tokens that are bound to a certificate.
+    bound: bool,
     /// Claims that rules look at.
     claims: Vec<String>,
     keys: KeySet,
@@ -52,6 +54,7 @@ impl TokenVerifier {
             authorized_parties: provider.authorized_parties.clone(),
             sources: provider.sources.clone(),
             keep_token: provider.keep_token,
+            bound: provider.bound,
             claims: claims.to_vec(),
             keys,
         }
@@ -69,7 +72,7 @@ impl TokenVerifier {
         self.algorithms.iter().any(|algorithm| self.keys.keys_for(*algorithm).next().is_some())
     }
 
-    /// Verifies a token in JWS compact serialization.
+    /// Verifies a token in JWS compact serialization. One that is bound to a certificate is refused, for none is shown here.
     ///
     /// # Errors
     /// The first check that failed. Callers hear nothing of it; see
@@ -80,7 +83,8 @@ impl TokenVerifier {
         now: Timestamp,
         verifier: &dyn SignatureVerifier,
     ) -> Result<Claims, TokenError> {
-        self.verify_unverified(UnverifiedToken::parse(token)?, now, verifier)
+        let claims = self.verify_unverified(UnverifiedToken::parse(token)?, now, verifier)?;
+        if claims.certificate.is_some() { Err(TokenError::Certificate) } else { Ok(claims) }
     }
 
     /// Whether tokens of this provider may be there.
@@ -96,6 +100,9 @@ impl TokenVerifier {
         self.keep_token
     }
 
+    /// The claims of a good token.
+    ///
+    /// SECURITY: the caller checks [`Claims::certificate`]; the token may come from a client that does not have it.
     pub(super) fn verify_unverified(
         &self,
         token: UnverifiedToken<'_>,
@@ -116,7 +123,11 @@ impl TokenVerifier {
             max_age_ms: self.max_age_ms,
             expiry_optional: self.expiry_optional,
         };
-        token.claims.check(demands, now)
+        let claims = token.claims.check(demands, now)?;
+        if self.bound && claims.certificate.is_none() {
+            return Err(TokenError::Unbound);
+        }
+        Ok(claims)
     }
 
     fn verify_signature(&self, jws: &Jws<'_>, verifier: &dyn SignatureVerifier) -> Result<(), TokenError> {
@@ -210,9 +221,18 @@ pub enum TokenError {
     /// A required claim is absent, or a registered claim has the wrong type or range.
     #[error("claim is missing or has the wrong type")]
     Claim,
-    /// The token is bound to a key or certificate (`cnf`), which is not supported.
+    /// The token is bound to a key (`cnf`) in a way that is not supported.
     #[error("token is bound to a key")]
     Bound,
+    /// The token is bound to a key by DPoP (RFC 9449), which is not supported.
+    #[error("token is bound by DPoP")]
+    Dpop,
+    /// The token is bound to a certificate (RFC 8705) that the client has not shown.
+    #[error("token is bound to another certificate")]
+    Certificate,
+    /// The token is not bound to a certificate, which its provider demands.
+    #[error("token is not bound to a certificate")]
+    Unbound,
     /// `iss` is that of no provider.
     #[error("issuer is not accepted")]
     Issuer,
@@ -259,6 +279,9 @@ impl TokenError {
             TokenError::Unverifiable => "token-unverifiable",
             TokenError::Claim => "token-claim",
             TokenError::Bound => "token-bound",
+            TokenError::Dpop => "token-dpop",
+            TokenError::Certificate => "token-certificate",
+            TokenError::Unbound => "token-unbound",
             TokenError::Issuer => "token-issuer",
             TokenError::Audience => "token-audience",
             TokenError::AuthorizedParty => "token-authorized-party",

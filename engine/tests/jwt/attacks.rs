@@ -141,6 +141,7 @@ fn accepted_tokens_say_what_they_said() {
         good_until: seconds(4_000_000_000 + u64::from(LEEWAY)),
         scopes: None,
         values: vec![],
+        certificate: None,
     };
     for name in ["valid-RS256", "valid-ES256", "valid-EdDSA", "valid-aud-array", "proto-pollution"] {
         assert_eq!(claims(name), expected, "{name}");

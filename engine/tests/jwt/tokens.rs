@@ -2,9 +2,9 @@
 
 use super::*;
 use TokenError::{
-    Algorithm as BadAlgorithm, Audience, AuthorizedParty, Bound, Claim, Expired, Extension, IssuedInFuture,
-    Issuer, KeyAmbiguous, KeyMismatch, KeyUnknown, Malformed, NotYetValid, Signature, Subject, TooLong,
-    TooOld, Type, Unverifiable,
+    Algorithm as BadAlgorithm, Audience, AuthorizedParty, Bound, Certificate, Claim, Dpop, Expired,
+    Extension, IssuedInFuture, Issuer, KeyAmbiguous, KeyMismatch, KeyUnknown, Malformed, NotYetValid,
+    Signature, Subject, TooLong, TooOld, Type, Unverifiable,
 };
 use std::cell::Cell;
 use veilwire_engine::identity::{SignatureVerifier, VerifierError, VerifyingKey};
@@ -182,8 +182,10 @@ fn subjects() {
 
 #[test]
 fn bound_tokens_are_no_bearer_tokens() {
-    assert_eq!(claim_verdict("cnf", json!({ "x5t#S256": "AAAA" })), Some(Bound));
-    assert_eq!(claim_verdict("cnf", json!({ "jkt": "AAAA" })), Some(Bound));
+    assert_eq!(claim_verdict("cnf", json!({ "x5t#S256": "AAAA" })), Some(Claim));
+    assert_eq!(claim_verdict("cnf", json!({ "x5t#S256": "A".repeat(43) })), Some(Certificate));
+    assert_eq!(claim_verdict("cnf", json!({ "jkt": "AAAA" })), Some(Dpop));
+    assert_eq!(claim_verdict("cnf", json!({ "jwk": {} })), Some(Bound));
 }
 
 #[test]

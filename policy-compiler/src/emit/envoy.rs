@@ -5,6 +5,7 @@
 //! Not done: discovery services, several listeners, balancing over more than what a name resolves to.
 
 mod keys;
+mod names;
 mod signing;
 mod tls;
 

@@ -1,5 +1,7 @@
 //! `spec.identity` and `spec.groups`: issuers, key sets, and who maps to which group.
 
+mod tokenless;
+
 use crate::diagnostic::{Code, Diagnostic, Diagnostics, Spanned, Text};
 use crate::files::Files;
 use crate::source::Policy;
@@ -25,6 +27,7 @@ pub(super) fn resolve(policy: &Policy, files: &dyn Files, out: &mut Diagnostics)
         }
     }
     same_issuer(policy, out);
+    tokenless::resolve(policy, out);
     policy
         .identity
         .iter()

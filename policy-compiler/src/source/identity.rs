@@ -1,12 +1,15 @@
 //! `spec.identity`: who says who a caller is.
 
+pub mod tokenless;
+
 use super::choice;
 use super::reader::{Fields, Named, boolean, check_name, duration, list, text, texts};
 use super::yaml::{Kind, Node};
 use crate::diagnostic::{Code, Diagnostic, Diagnostics, Spanned, Text};
+use tokenless::Tokenless;
 use veilwire_engine::policy::model::{Algorithm, TokenSource};
 
-/// One identity provider: a JWT issuer.
+/// One identity provider: a JWT issuer, unless callers are known by something else.
 #[derive(Clone, Debug, Default)]
 pub struct Provider {
     /// `issuer`.
@@ -33,6 +36,10 @@ pub struct Provider {
     pub sources: Vec<Spanned<TokenSource>>,
     /// `keepToken`.
     pub keep_token: bool,
+    /// `bound: required`.
+    pub bound: Option<Spanned<bool>>,
+    /// `mtls` or `apiKeys`.
+    pub tokenless: Option<Tokenless>,
 }
 
 /// The section.
@@ -45,8 +52,8 @@ pub fn read(node: &Node, name: &Text, out: &mut Diagnostics) -> Provider {
     let Some(mut fields) = Fields::open(node, &format!("provider `{}`", name.value), out) else {
         return provider;
     };
-    fields.not_yet("mtls", out);
-    let jwt = if fields.has("mtls") { fields.take("jwt") } else { fields.require("jwt") };
+    provider.tokenless = tokenless::read(&mut fields, out);
+    let jwt = if provider.tokenless.is_some() { fields.take("jwt") } else { fields.require("jwt") };
     if let Some(mut jwt) = jwt.and_then(|node| Fields::open(node, "`jwt`", out)) {
         provider.issuer = jwt.require("issuer").and_then(|node| text(node, out));
         provider.audiences = jwt.require("audiences").map(|node| texts(node, out)).unwrap_or_default();
@@ -66,6 +73,8 @@ pub fn read(node: &Node, name: &Text, out: &mut Diagnostics) -> Provider {
             jwt.take("authorizedParties").map(|node| texts(node, out)).unwrap_or_default();
         provider.sources = jwt.take("from").map(|node| read_sources(node, out)).unwrap_or_default();
         provider.keep_token = jwt.take("keepToken").and_then(|node| boolean(node, out)).unwrap_or(false);
+        let bound = [("required", true)];
+        provider.bound = jwt.take("bound").and_then(|node| choice(node, "binding", &bound, &[], out));
         provider.check_expiry(out);
         jwt.close(out);
     }

@@ -1,8 +1,9 @@
 //! The binary: exit codes, what it prints where, what it writes.
 
 use crate::support::{CERTIFICATE, JWKS, source};
+use std::io::Write as _;
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 use veilwire_engine::policy::Policy;
 
 fn veilwire(folder: &Path, arguments: &[&str]) -> Output {
@@ -150,4 +151,52 @@ fn json_is_one_document_whatever_happens() {
         serde_json::from_str::<serde_json::Value>(&stdout(&output))
             .unwrap_or_else(|error| panic!("{arguments:?}: {error}"));
     }
+}
+
+#[test]
+fn a_key_is_hashed_and_never_printed() {
+    const KEY: &str = "vw_7Qb1mZ0rT4uXy9KcEw2LhN6sPdFgA";
+    let hash = |key: &str, arguments: &[&str]| {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_veilwire"))
+            .args(["key", "hash"])
+            .args(arguments)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        child.stdin.take().unwrap().write_all(key.as_bytes()).unwrap();
+        child.wait_with_output().unwrap()
+    };
+    let options = ["--id", "build-bot", "--groups", "builders,ci", "--expires", "2027-03-31"];
+    let (first, second) = (hash(&format!("{KEY}\n"), &options), hash(KEY, &options));
+    assert_eq!(code(&first), 0, "{}", stderr(&first));
+    assert_ne!(stdout(&first), stdout(&second), "each key has a salt of its own");
+    for output in [&first, &second] {
+        let text = stdout(output);
+        assert!(!text.contains(KEY) && stderr(output).is_empty());
+        let part = |name: &str| {
+            let (_, rest) = text.split_once(&format!("{name}: \"")).unwrap();
+            rest.split('"').next().unwrap().to_owned()
+        };
+        let (salt, hash) = (part("salt"), part("hash"));
+        let (pairs, _) = salt.as_bytes().as_chunks::<2>();
+        let byte = |pair: &[u8; 2]| u8::from_str_radix(str::from_utf8(pair).unwrap(), 16).unwrap();
+        let bytes: Vec<u8> = pairs.iter().map(byte).collect();
+        let expected: String = veilwire_engine::identity::api_key_hash(&bytes, KEY.as_bytes())
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect();
+        assert_eq!(hash, expected);
+        let line = format!(
+            "build-bot: {{salt: \"{salt}\", hash: \"{hash}\", groups: [builders, ci], expires: 2027-03-31}}\n"
+        );
+        assert_eq!(text, line);
+    }
+    for weak in ["", "hunter2-hunter2"] {
+        let refused = hash(weak, &options);
+        assert_eq!((code(&refused), stdout(&refused).as_str()), (1, ""));
+        assert!(weak.is_empty() || !stderr(&refused).contains(weak));
+    }
+    assert_eq!(code(&hash(KEY, &["--id", "a: b"])), 2);
 }

@@ -1,6 +1,8 @@
 //! Tests of the compiler through its library and its binary; one binary, so that it is linked once.
 
 #[cfg(test)]
+mod callers;
+#[cfg(test)]
 mod cli;
 #[cfg(test)]
 mod compile;

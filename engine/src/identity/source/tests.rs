@@ -19,12 +19,13 @@ fn one_bearer_token_is_found() {
 #[test]
 fn everything_else_is_refused() {
     use Unauthenticated::{Malformed, Missing, MoreThanOne, OtherScheme};
-    let cases: [(&[&[u8]], Unauthenticated); 17] = [
+    let cases: [(&[&[u8]], Unauthenticated); 18] = [
         (&[], Missing),
         (&[b""], Missing),
         (&[b"  "], Missing),
         (&[b"Basic YTpi"], OtherScheme),
-        (&[b"DPoP a.b.c"], OtherScheme),
+        (&[b"DPoP a.b.c"], Unauthenticated::Dpop),
+        (&[b"dpop"], Unauthenticated::Dpop),
         (&[b"Bearer-ish a.b.c"], OtherScheme),
         (&[b"Bearer a.b.c", b"Bearer a.b.c"], MoreThanOne),
         (&[b"Basic YTpi", b"Bearer a.b.c"], MoreThanOne),

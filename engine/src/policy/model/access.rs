@@ -1,5 +1,6 @@
 //! Who vouches for callers, and what rules ask of them and of requests. Plain data, no behaviour.
 
+use super::provider::ProviderKind;
 use crate::policy::id::{ClaimId, GroupId, MaskId, ProviderId, RouteId};
 use crate::policy::pattern::Pattern;
 use serde::{Deserialize, Serialize};
@@ -40,6 +41,12 @@ pub struct Provider {
     /// The token goes on to the upstream.
     #[serde(default)]
     pub keep_token: bool,
+    /// By what its callers are known; all other members but the name are for tokens.
+    #[serde(default)]
+    pub kind: ProviderKind,
+    /// Only tokens that are bound to the client's certificate (RFC 8705 section 3) are accepted.
+    #[serde(default)]
+    pub bound: bool,
 }
 
 /// Where a token is in a request.

@@ -36,7 +36,7 @@ pub(super) fn secrets(policy: &Policy, deployment: &Deployment) -> Option<Yaml> 
     (!secrets.is_empty()).then(|| Yaml::list(secrets))
 }
 
-/// The filter that hands them over, in front of the one that needs them.
+/// The filter that hands them over, and names of certificates, in front of the one that needs them.
 pub(super) fn filter(policy: &Policy) -> Option<Yaml> {
     let values = files(policy).map(|(name, _)| {
         let state = state(name);
@@ -54,7 +54,7 @@ pub(super) fn filter(policy: &Policy) -> Option<Yaml> {
             ("format_string", Yaml::map([("text_format_source", text), ("formatters", formatters)])),
         ])
     });
-    let values: Vec<Yaml> = values.collect();
+    let values: Vec<Yaml> = values.chain(super::names::states(policy)).collect();
     if values.is_empty() {
         return None;
     }

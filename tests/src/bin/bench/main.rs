@@ -8,12 +8,17 @@
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command line tool talks on its terminal")]
 
 mod cpu;
+#[expect(unreachable_pub, dead_code, reason = "shared with the benchmark of the engine")]
+#[expect(clippy::disallowed_methods, reason = "a benchmark measures time")]
+#[path = "../../../../engine/benches/identity/decide.rs"]
+mod decide;
 #[expect(unreachable_pub, reason = "shared with the benchmark of the engine")]
 #[path = "../../../../engine/benches/mask/hold_back.rs"]
 mod hold_back;
 #[expect(unreachable_pub, reason = "shared with the benchmark of the engine")]
 #[path = "../../../../engine/benches/mask/hostile.rs"]
 mod hostile;
+mod identity;
 mod load;
 mod memory;
 mod native;
@@ -51,7 +56,11 @@ const MAX_ROUNDS: usize = 200;
 
 fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();
-    match Options::parse(&args).and_then(|options| run(&options)) {
+    let done = match args.split_first() {
+        Some((first, rest)) if first == "identity" => identity::run(rest),
+        _ => Options::parse(&args).and_then(|options| run(&options)),
+    };
+    match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("error: {error:#}");
@@ -78,7 +87,7 @@ impl Options {
                 "--json" => options.json = Some(PathBuf::from(value)),
                 "--streams" => options.streams = Some(value.parse().context("`--streams` needs a number")?),
                 "--rounds" => options.rounds = value.parse().context("`--rounds` needs a number")?,
-                _ => bail!("usage: bench [--json FILE] [--rounds N | --streams N]"),
+                _ => bail!("usage: bench [identity] [--json FILE] [--rounds N | --streams N]"),
             }
         }
         ensure!((1..=MAX_ROUNDS).contains(&options.rounds), "between 1 and {MAX_ROUNDS} rounds are possible");

@@ -126,7 +126,7 @@ fn run(folder: &Path, port: &str) -> Result<(Compiled, Envoy, String)> {
     Ok((compiled, envoy, token))
 }
 
-fn module(name: &str) -> Result<PathBuf> {
+pub(crate) fn module(name: &str) -> Result<PathBuf> {
     let here = Path::new(env!("CARGO_MANIFEST_DIR"));
     let path = here.parent().unwrap_or(here).join("target/wasm").join(name);
     ensure!(path.is_file(), "`{}` is missing; `cargo xtask bench` builds it", path.display());

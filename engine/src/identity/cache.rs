@@ -35,11 +35,13 @@ struct Entry {
     verified: Timestamp,
     /// The first moment at which it is no longer good.
     until: Timestamp,
+    /// Which keys of its provider it was verified with.
+    generation: u64,
 }
 
 impl TokenCache {
-    /// Whose token this is, if it was verified before and holds at `now`.
-    pub(super) fn get(&self, token: &[u8], now: Timestamp) -> Option<Identity> {
+    /// Whose token this is, if it was verified before and holds at `now`, and with which keys of its provider it was.
+    pub(super) fn get(&self, token: &[u8], now: Timestamp) -> Option<(Identity, u64)> {
         let mut buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
         let bucket = buckets.get_mut(self.bucket(token))?;
         // SECURITY: in constant time: how long a comparison takes would tell how much of a token was guessed.
@@ -51,13 +53,19 @@ impl TokenCache {
         if now < entry.verified || now >= entry.until {
             return None;
         }
-        let identity = entry.identity.clone();
+        let found = (entry.identity.clone(), entry.generation);
         bucket.swap(0, way);
-        Some(identity)
+        Some(found)
     }
 
-    /// Keeps a token that was verified at `now` and holds until before `until`.
-    pub(super) fn keep(&self, token: &[u8], identity: &Identity, now: Timestamp, until: Timestamp) {
+    /// Keeps a token that was verified at `now` with these keys and holds until before `until`.
+    pub(super) fn keep(
+        &self,
+        token: &[u8],
+        (identity, generation): (&Identity, u64),
+        now: Timestamp,
+        until: Timestamp,
+    ) {
         if token.len() > MAX_TOKEN_LENGTH {
             return;
         }
@@ -70,7 +78,8 @@ impl TokenCache {
         // The last of a bucket is the one that was not asked for the longest.
         let way = same.unwrap_or(WAYS - 1);
         if let Some(place) = bucket.get_mut(way) {
-            *place = Some(Entry { token: token.to_vec(), identity: identity.clone(), verified: now, until });
+            let (token, identity) = (token.to_vec(), identity.clone());
+            *place = Some(Entry { token, identity, verified: now, until, generation });
         }
         bucket.swap(0, way);
     }
@@ -104,9 +113,9 @@ mod tests {
     fn a_token_is_good_from_when_it_was_verified_until_it_expires() {
         let cache = TokenCache::default();
         assert_eq!(cache.get(b"token", at(100)), None);
-        cache.keep(b"token", &identity("ada"), at(100), at(200));
-        assert_eq!(cache.get(b"token", at(100)), Some(identity("ada")));
-        assert_eq!(cache.get(b"token", at(199)), Some(identity("ada")));
+        cache.keep(b"token", (&identity("ada"), 0), at(100), at(200));
+        assert_eq!(cache.get(b"token", at(100)), Some((identity("ada"), 0)));
+        assert_eq!(cache.get(b"token", at(199)), Some((identity("ada"), 0)));
         assert_eq!(cache.get(b"token", at(200)), None, "expired");
         assert_eq!(cache.get(b"token", at(99)), None, "the clock was set back");
         for other in [&b"tokem"[..], b"toke", b"tokens", b""] {
@@ -117,10 +126,10 @@ mod tests {
     #[test]
     fn a_token_that_is_verified_again_replaces_itself() {
         let cache = TokenCache::default();
-        cache.keep(b"token", &identity("ada"), at(100), at(200));
-        cache.keep(b"token", &identity("ada"), at(300), at(400));
+        cache.keep(b"token", (&identity("ada"), 0), at(100), at(200));
+        cache.keep(b"token", (&identity("ada"), 0), at(300), at(400));
         assert_eq!(cache.get(b"token", at(150)), None);
-        assert_eq!(cache.get(b"token", at(350)), Some(identity("ada")));
+        assert_eq!(cache.get(b"token", at(350)), Some((identity("ada"), 0)));
     }
 
     #[test]
@@ -128,20 +137,20 @@ mod tests {
         let cache = TokenCache::default();
         let tokens: Vec<Vec<u8>> = (0..10_000_u32).map(|n| n.to_le_bytes().to_vec()).collect();
         for token in &tokens {
-            cache.keep(token, &identity("flood"), at(1), at(1_000));
+            cache.keep(token, (&identity("flood"), 0), at(1), at(1_000));
         }
         let kept = tokens.iter().filter(|token| cache.get(token, at(2)).is_some()).count();
         assert!((1..=BUCKETS * WAYS).contains(&kept), "{kept}");
         // The last one is always there.
-        cache.keep(b"mine", &identity("ada"), at(1), at(1_000));
-        assert_eq!(cache.get(b"mine", at(2)), Some(identity("ada")));
+        cache.keep(b"mine", (&identity("ada"), 0), at(1), at(1_000));
+        assert_eq!(cache.get(b"mine", at(2)), Some((identity("ada"), 0)));
     }
 
     #[test]
     fn long_tokens_are_not_kept() {
         let cache = TokenCache::default();
         let token = vec![b'a'; MAX_TOKEN_LENGTH + 1];
-        cache.keep(&token, &identity("ada"), at(1), at(2));
+        cache.keep(&token, (&identity("ada"), 0), at(1), at(2));
         assert_eq!(cache.get(&token, at(1)), None);
     }
 }

@@ -4,11 +4,13 @@
 //! A `Model` may be wrong (it comes from bytes); a [`Policy`](super::Policy) is a model whose every reference was checked.
 
 mod access;
+mod remote;
 
 pub use access::{
     Algorithm, Approval, Effect, Fact, Group, Hours, Literal, Network, Predicate, Provider, Rule, Test,
     TokenSource,
 };
+pub use remote::{Document, RemoteKeys};
 
 use super::id::{ContentId, DetectorId, KeyId, TagId};
 use super::path::PathPattern;

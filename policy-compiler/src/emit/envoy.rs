@@ -5,6 +5,7 @@
 //! Not done: discovery services, several listeners, balancing over more than what a name resolves to.
 
 mod keys;
+mod services;
 mod signing;
 mod tls;
 
@@ -77,7 +78,9 @@ pub fn emit(
     digest: &str,
     deployment: &Deployment,
 ) -> Result<String, Contradiction> {
-    let clusters = policy.upstreams.iter().map(|upstream| cluster(policy, upstream, deployment));
+    let services: Vec<Named<Upstream>> = policy.services.iter().map(services::peer).collect();
+    let clusters =
+        policy.upstreams.iter().chain(&services).map(|upstream| cluster(policy, upstream, deployment));
     let bootstrap =
         Yaml::map([("node", Yaml::map([("id", "veilwire".into()), ("cluster", "veilwire".into())]))])
             .with_some("admin", policy.listener.admin.as_ref().map(admin).transpose()?)

@@ -1,5 +1,6 @@
 //! Who vouches for callers, and what rules ask of them and of requests. Plain data, no behaviour.
 
+use super::remote::RemoteKeys;
 use crate::policy::id::{ClaimId, GroupId, MaskId, ProviderId, RouteId};
 use crate::policy::pattern::Pattern;
 use serde::{Deserialize, Serialize};
@@ -40,6 +41,9 @@ pub struct Provider {
     /// The token goes on to the upstream.
     #[serde(default)]
     pub keep_token: bool,
+    /// Where its keys are fetched; `jwks` is empty then.
+    #[serde(default)]
+    pub remote: Option<RemoteKeys>,
 }
 
 /// Where a token is in a request.

@@ -338,4 +338,3 @@ fn record_name(provider: &Provider, remote: &RemoteKeys) -> String {
     }
     format!("veilwire.keys.{}", hex(&hash.finalize()))
 }
-

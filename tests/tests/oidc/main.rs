@@ -3,5 +3,6 @@
 #![cfg(test)]
 
 mod kill;
+mod providers;
 mod stage;
 mod waiting;

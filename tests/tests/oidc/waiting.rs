@@ -1,40 +1,69 @@
 //! Requests that come before the keys, and keys that nobody knows.
 
-use super::stage::{FETCHED, KEYS, METADATA, Scripted, WAITING, own_keys, reply};
+use super::stage::{FAILED, FETCHED, KEYS, METADATA, Scripted, WAITING, own_keys, reply};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use veilwire_tests::deadline::unix_seconds;
+use veilwire_tests::deadline::{LIMIT, poll, unix_seconds};
 use veilwire_tests::token::Algorithm;
+use veilwire_tests::upstream::Exchange;
+use veilwire_tests::wire::ResponseHead;
 
 #[test]
 fn a_request_before_the_first_keys_waits_for_them() {
     let stage = Scripted::start();
-    let metadata = stage.asked_for_metadata();
-    let mut clients: Vec<_> = Algorithm::ALL
-        .map(|algorithm| {
-            let mut client = stage.site.http2().unwrap();
-            let exchange = client.start(&stage.request(algorithm), true).unwrap();
-            (client, exchange)
-        })
-        .into();
-    stage.site.envoy.wait_stat(WAITING, |waiting| waiting == 3).unwrap();
-    assert!(stage.site.upstream.arrived().is_none(), "nothing passes while keys are waited for");
-    reply(&metadata, 200, stage.metadata().as_bytes());
-    let keys = stage.idp.accept().unwrap();
-    assert_eq!(keys.head.path, KEYS);
-    reply(&keys, 200, own_keys().as_bytes());
-    for _ in 0..3 {
-        stage.upstream_answers();
-    }
-    for (_, exchange) in &mut clients {
-        assert_eq!(exchange.response().unwrap().head.status, 200);
-    }
+    // A machine that is too busy to bring three requests in the time of one answer gets another attempt.
+    let passed = (0..8).any(|_| wait_for_keys(&stage));
+    assert!(passed, "{}", stage.site.envoy.log_tail());
     stage.site.envoy.wait_stat(WAITING, |waiting| waiting == 0).unwrap();
     assert_eq!(stage.site.envoy.wait_stat(FETCHED, |fetched| fetched > 0).unwrap(), 1);
     assert_eq!(
         stage.site.envoy.wait_stat("wasmcustom.veilwire_keys_state_idp", |state| state == 1).unwrap(),
         1
     );
+}
+
+/// Whether three requests that came while the metadata were being asked for were let through once the keys were there; if not, the
+/// attempt was over before.
+fn wait_for_keys(stage: &Scripted) -> bool {
+    let failed = stage.site.envoy.stat(FAILED).unwrap();
+    let metadata = stage.asked_for_metadata();
+    let mut clients = Algorithm::ALL.map(|algorithm| {
+        let mut client = stage.site.http2().unwrap();
+        let exchange = client.start(&stage.request(algorithm), true).unwrap();
+        (client, exchange)
+    });
+    let seen = poll(LIMIT, || {
+        let over = stage.site.envoy.stat(FAILED)? > failed;
+        let all = stage.site.envoy.stat(WAITING)? == 3;
+        Ok((over || all).then_some(all))
+    });
+    assert!(stage.site.upstream.arrived().is_none(), "nothing passes while keys are waited for");
+    if seen.unwrap() != Some(true) || !give(stage, &metadata) {
+        clients
+            .iter_mut()
+            .for_each(|(_, exchange)| assert_eq!(exchange.response().unwrap().head.status, 503));
+        return false;
+    }
+    for _ in 0..3 {
+        stage.upstream_answers();
+    }
+    clients.iter_mut().for_each(|(_, exchange)| assert_eq!(exchange.response().unwrap().head.status, 200));
+    true
+}
+
+/// Answers both requests of an attempt; `false` if Envoy gave it up before.
+fn give(stage: &Scripted, metadata: &Exchange) -> bool {
+    let body = stage.metadata();
+    let length = body.len().to_string();
+    if metadata.reply(ResponseHead::new(200, &[("content-length", &length)]), &[body.as_bytes()]).is_err() {
+        return false;
+    }
+    let keys = stage.idp.accept().unwrap();
+    if keys.head.path != KEYS {
+        return false;
+    }
+    reply(&keys, 200, own_keys().as_bytes());
+    true
 }
 
 #[test]

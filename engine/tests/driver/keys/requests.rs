@@ -77,7 +77,7 @@ fn waiting_is_bounded_in_time() {
     assert_eq!((host.resumed, worker.keeper.waiting()), (0, 0));
     assert!(host.replies[0].headers.iter().all(|(name, _)| *name != "www-authenticate"));
     driver.finish(&mut host);
-    assert_eq!(host.audit()["refusal"]["reason"], "token-keys-unavailable");
+    assert_eq!(host.audit()["refusal"]["cause"], "the keys of the provider are not available");
 }
 
 #[test]
@@ -170,7 +170,7 @@ fn a_token_of_good_form_from_elsewhere_asks_for_nothing() {
     assert_eq!(driver.request_head(&mut host, true), Action::Pause);
     assert_eq!(host.replies[0].status, 401, "an opaque token is refused");
     driver.finish(&mut host);
-    assert_eq!(host.audit()["refusal"]["reason"], "token-malformed");
+    assert_eq!(host.audit()["refusal"]["cause"], "token is malformed");
     worker.tick(&mut world);
     assert_eq!(world.times.len(), asked);
 }

@@ -1,20 +1,45 @@
 //! Addresses of machines and of money: IP version 6, Base58Check, Bech32.
 
 use sha2::{Digest, Sha256};
-use std::net::Ipv6Addr;
+use std::net::Ipv4Addr;
 
 /// RFC 4291 section 2.2: an address as it is written. At least two groups (or one of four characters before `::`), and a digit in one of
 /// them: paths of programs such as `ab::cd` have the same form.
+// Hostile text asks for every few bytes, so this looks at each byte once, where the standard library tries several readings.
 pub(super) fn ipv6(matched: &[u8]) -> bool {
     // The zone (RFC 4007) and the length of the prefix are no part of the address.
     let end = matched.iter().position(|byte| matches!(byte, b'%' | b'/')).unwrap_or(matched.len());
-    let (matched, _) = matched.split_at_checked(end).unwrap_or((matched, &[]));
-    let Ok(text) = str::from_utf8(matched) else { return false };
-    let groups = text.split([':', '.']).filter(|group| !group.is_empty()).count();
+    let (address, _) = matched.split_at_checked(end).unwrap_or((matched, &[]));
+    let (mut groups, mut length, mut is_compressed, mut before) = (0, 0, false, None);
+    for (at, &byte) in address.iter().enumerate() {
+        match byte {
+            b':' if length > 0 => {
+                groups += 1;
+                length = 0;
+            }
+            b':' if before == Some(b':') && !is_compressed => is_compressed = true,
+            b':' if at == 0 && address.get(1) == Some(&b':') => {}
+            b'.' => {
+                // The last four bytes of the address, in decimal.
+                let decimal = at.checked_sub(length).and_then(|from| address.get(from..)).unwrap_or_default();
+                let is_decimal = str::from_utf8(decimal).is_ok_and(|text| text.parse::<Ipv4Addr>().is_ok());
+                return is_decimal && if is_compressed { groups <= 5 } else { groups == 6 };
+            }
+            _ if byte.is_ascii_hexdigit() && length < 4 => length += 1,
+            _ => return false,
+        }
+        before = Some(byte);
+    }
+    if length > 0 {
+        groups += 1;
+    } else if !address.ends_with(b"::") {
+        return false;
+    }
     // A net of one group is told from a path by its four characters, of which the first is a digit.
     let is_net =
-        matched.len() == 6 && text.ends_with("::") && text.starts_with(|first: char| first.is_ascii_digit());
-    (groups >= 2 || is_net) && matched.iter().any(u8::is_ascii_digit) && text.parse::<Ipv6Addr>().is_ok()
+        address.len() == 6 && address.ends_with(b"::") && address.first().is_some_and(u8::is_ascii_digit);
+    let is_whole = if is_compressed { groups <= 7 } else { groups == 8 };
+    is_whole && (groups >= 2 || is_net) && address.iter().any(u8::is_ascii_digit)
 }
 
 /// Base58Check: a version byte, 20 bytes or more, and the begin of their doubled SHA-256.
@@ -84,6 +109,7 @@ pub(super) fn bech32(matched: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::net::Ipv6Addr;
 
     #[test]
     fn addresses_of_machines_are_told_from_paths_of_programs() {
@@ -110,6 +136,44 @@ mod tests {
             "g::1",
         ] {
             assert!(!ipv6(bad.as_bytes()), "{bad}");
+        }
+    }
+
+    /// What the standard library reads, and with a digit and two groups: every text of up to seven characters of an address, and
+    /// longer ones made of parts.
+    #[test]
+    fn addresses_are_those_that_the_standard_library_reads() {
+        let expected = |text: &str| {
+            let written = text.split([':', '.']).filter(|group| !group.is_empty()).count();
+            let is_net =
+                text.len() == 6 && text.ends_with("::") && text.starts_with(|c: char| c.is_ascii_digit());
+            (written >= 2 || is_net)
+                && text.contains(|c: char| c.is_ascii_digit())
+                && text.parse::<Ipv6Addr>().is_ok()
+        };
+        let mut texts = vec![String::new()];
+        for length in 1..=7 {
+            let longer = texts.iter().filter(|text| text.len() == length - 1);
+            let longer: Vec<String> =
+                longer.flat_map(|text| ["1", "f", ":", "."].map(|part| format!("{text}{part}"))).collect();
+            texts.extend(longer);
+        }
+        for left in 0..=9 {
+            for right in 0..=9 {
+                for end in
+                    ["", ":7", ":1.2.3.4", ":256.1.1.1", "1.2.3.4", ":1.2.3", ":01.2.3.4", "::", ":", ":g"]
+                {
+                    for middle in ["::", ":", ":::", "::1::"] {
+                        let [one, other] = [left, right].map(|count| vec!["2a"; count].join(":"));
+                        texts.push(format!("{one}{middle}{other}{end}"));
+                    }
+                }
+            }
+        }
+        let valid = texts.iter().filter(|text| expected(text)).count();
+        assert!(valid > 200, "{valid} addresses among {}", texts.len());
+        for text in texts {
+            assert_eq!(ipv6(text.as_bytes()), expected(&text), "{text}");
         }
     }
 

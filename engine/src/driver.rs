@@ -139,6 +139,8 @@ impl Driver {
             (End::Replied, Direction::Response) => return Action::Continue,
             (End::Replied | End::Cut, _) => return Action::Pause,
             (End::Cutting(_), _) => return self.swallow(host, direction, end),
+            // A host that holds the head only: its body waits with it.
+            (End::Open, Direction::Request) if self.exchange.awaits_keys() => return Action::Pause,
             (End::Open, _) => {}
         }
         if !self.exchange.inspects(direction) {
@@ -209,6 +211,7 @@ impl Driver {
     /// The time has come that was asked for by [`Host::wake`].
     pub fn deadline<H: Host>(&mut self, host: &mut H) {
         match self.end {
+            End::Open if self.exchange.awaits_keys() => self.look_again(host),
             End::Open => {
                 let step = self.exchange.deadline(host.now());
                 if self.exchange.next_deadline().is_none() && step == Step::Continue {
@@ -222,6 +225,22 @@ impl Driver {
             End::Cutting(until) => host.wake(Some(until)),
             End::Replied | End::Cut => {}
         }
+    }
+
+    /// The request waits for keys, and they may be there.
+    fn look_again<H: Host>(&mut self, host: &mut H) {
+        if !self.exchange.is_settled(host.now()) {
+            return host.wake(self.exchange.next_deadline());
+        }
+        let Ok(headers) = host.headers(Side::Request) else {
+            let _ = self.fail_closed(host, Direction::Request);
+            return;
+        };
+        let mut edits = HeadEdits::default();
+        let head = RequestHead { headers: &headers };
+        let step = self.exchange.request_again(head, &mut edits, &HostVerifier(host), host.now());
+        edits.prune(&headers);
+        self.wake_up(host, step, &edits);
     }
 
     /// The exchange is over. Exports its audit event.

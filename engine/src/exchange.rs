@@ -10,6 +10,7 @@
 //! - (f) nothing but the output and the edits ever holds content: events carry names and counts.
 
 mod event;
+mod keys;
 mod request;
 mod response;
 mod step;
@@ -29,6 +30,7 @@ use crate::policy::Policy;
 use crate::policy::id::RuleId;
 use crate::time::Timestamp;
 use crate::transport::TransportFacts;
+use keys::AwaitedKeys;
 use std::collections::VecDeque;
 use std::sync::Arc;
 use step::Form;
@@ -54,6 +56,8 @@ pub struct Exchange {
     audit: AuditEvent,
     events: VecDeque<Event>,
     next_callout: u32,
+    /// When waiting for keys is over, since it began.
+    keys_until: Option<Timestamp>,
     /// What stands for values while they are with the upstream.
     pseudonyms: Pseudonyms,
 }
@@ -62,6 +66,7 @@ pub struct Exchange {
 #[derive(Debug)]
 enum State {
     AwaitHead,
+    AwaitKeys(Box<AwaitedKeys>),
     AwaitApproval(Box<Held>),
     Relay(Permit),
     Done,
@@ -122,6 +127,7 @@ impl Exchange {
             audit,
             events: VecDeque::new(),
             next_callout: 0,
+            keys_until: None,
             pseudonyms: Pseudonyms::default(),
         }
     }
@@ -297,12 +303,16 @@ impl Exchange {
     pub fn next_deadline(&self) -> Option<Timestamp> {
         match &self.state {
             State::AwaitApproval(held) => Some(held.request.expires()),
+            State::AwaitKeys(waiting) => Some(waiting.look()),
             _ => None,
         }
     }
 
     /// Tells the time; a wait that is over ends in a refusal.
     pub fn deadline(&mut self, now: Timestamp) -> Step {
+        if self.awaits_keys() {
+            return Step::Pause;
+        }
         match self.next_deadline() {
             Some(at) if now >= at => {
                 self.state = State::Done;

@@ -2,8 +2,9 @@
 //!
 //! [`Authenticator`] is built once per policy. It guarantees that an [`Identity`] comes from exactly one
 //! credential, verified in full under the keys of the one provider that owns its issuer; a bad credential is
-//! never ignored in favour of another one or of none. What was verified is remembered until it expires. It
-//! deliberately does not decide what a caller may do, fetch keys or read a clock.
+//! never ignored in favour of another one or of none. What was verified is remembered until it expires, or the keys
+//! of its provider are others. It deliberately does not decide what a caller may do or read a clock; keys that are not
+//! in the policy are fetched by a [`KeyKeeper`].
 //!
 //! The order is fixed. A request with a token or an API key is whose these are, or is refused; the client's certificate is then
 //! a fact of the connection, and what a token may be bound to. Only a request without either is whose its certificate is,
@@ -22,6 +23,7 @@ mod der;
 mod json;
 mod jws;
 mod keys;
+mod refresh;
 mod source;
 mod token;
 mod value;
@@ -32,6 +34,11 @@ pub use certificate::{is_name_pattern, is_trust_domain};
 pub use claims::Claims;
 pub use der::ecdsa_signature;
 pub use keys::{KeyError, KeySet, KeySetError, VerifyingKey};
+pub(crate) use refresh::Ticket;
+pub use refresh::{
+    FetchError, KeyAnswer, KeyHost, KeyHostError, KeyKeeper, KeyReport, KeyRequest, KeyState, LiveKeys,
+    MAX_ANSWER_LENGTH, MAX_WAITING,
+};
 pub(crate) use source::decode;
 pub use source::{Credential, Remainder};
 pub use token::{TokenError, TokenVerifier};
@@ -39,13 +46,14 @@ pub use value::ClaimValue;
 pub use verifier::{JwtSimpleVerifier, SignatureVerifier, VerifierError};
 
 use crate::policy::id::{GroupId, ProviderId};
-use crate::policy::model::{Group, Provider, ProviderKind, TokenSource};
+use crate::policy::model::{Group, Provider, ProviderKind, RemoteKeys, TokenSource};
 use crate::time::Timestamp;
 use crate::transport::TransportFacts;
 use api_key::KeyTable;
-use cache::TokenCache;
+use cache::{Known, TokenCache};
 use certificate::Certificates;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use token::UnverifiedToken;
 
 /// A caller, proved.
@@ -118,6 +126,8 @@ pub struct Authenticator {
     /// Where any provider has tokens, `authorization` aside.
     sources: Vec<TokenSource>,
     verified: TokenCache,
+    /// Keys that are not in the policy.
+    live: Arc<LiveKeys>,
 }
 
 impl Authenticator {
@@ -173,10 +183,16 @@ impl Authenticator {
             if provider.expiry_optional && provider.max_age_seconds.is_none() {
                 return Err(AuthenticatorError::NoLifetime(id));
             }
-            let keys = KeySet::parse_for(&provider.jwks, &provider.algorithms)
-                .map_err(|cause| AuthenticatorError::Keys { provider: id, cause })?;
+            let keys = match &provider.remote {
+                Some(remote) if provider.jwks.is_empty() && is_sound(remote) => None,
+                Some(_) => return Err(AuthenticatorError::Remote(id)),
+                None => Some(
+                    KeySet::parse_for(&provider.jwks, &provider.algorithms)
+                        .map_err(|cause| AuthenticatorError::Keys { provider: id, cause })?,
+                ),
+            };
             let verifier = TokenVerifier::with_claims(provider, keys, claims);
-            if !verifier.has_usable_key() {
+            if provider.remote.is_none() && !verifier.has_usable_key() {
                 return Err(AuthenticatorError::NoKeyForAlgorithms(id));
             }
             verifiers.push(Some(verifier));
@@ -194,6 +210,7 @@ impl Authenticator {
         }
         sources.sort();
         sources.dedup();
+        let live = Arc::new(LiveKeys::new(providers));
         Ok(Authenticator {
             providers: verifiers,
             certificates,
@@ -202,6 +219,7 @@ impl Authenticator {
             groups,
             sources,
             verified: TokenCache::default(),
+            live,
         })
     }
 
@@ -276,7 +294,12 @@ impl Authenticator {
             let groups = self.groups_of(table.provider, &key.groups);
             return Ok(self.tokenless(table.provider, key.id.clone(), groups));
         }
-        if let Some((identity, certificate)) = self.verified.get(bytes, now) {
+        // SECURITY: keys that are gone, or that were exchanged since, vouch for nobody.
+        let generation = |provider| self.live.current(provider, now).map_or(0, |current| current.generation);
+        if let Some(Known { identity, certificate, generation: verified_with }) =
+            self.verified.get(bytes, now)
+            && generation(identity.provider) == verified_with
+        {
             self.check_place(identity.provider, credential)?;
             binding::check(certificate, transport)?;
             return Ok(identity);
@@ -284,14 +307,14 @@ impl Authenticator {
         let token = UnverifiedToken::parse(bytes)?;
         // SECURITY: the unverified issuer only chooses whose keys decide; that provider checks the claim
         // again. There is no second try with another provider.
-        let (provider, tokens) = (0..=u16::MAX)
-            .map(ProviderId)
-            .zip(&self.providers)
-            .filter_map(|(id, tokens)| Some((id, tokens.as_ref()?)))
-            .find(|(_, tokens)| tokens.issuer() == token.issuer())
-            .ok_or(TokenError::Issuer)?;
+        let (provider, tokens) = self.provider_of(&token)?;
         self.check_place(provider, credential)?;
-        let claims = tokens.verify_unverified(token, now, verifier)?;
+        let current = self.live.current(provider, now);
+        let (keys, generation) = match &current {
+            Some(current) => (Some(current.keys.as_ref()), current.generation),
+            None => (None, 0),
+        };
+        let claims = tokens.verify_unverified(token, keys, now, verifier)?;
         let identity = Identity {
             provider,
             groups: self.groups_of(provider, claims.groups.iter().flatten()),
@@ -302,14 +325,48 @@ impl Authenticator {
         };
         // SECURITY: a token without its certificate is not remembered, so that nobody learns by time that it is good.
         binding::check(claims.certificate, transport)?;
-        self.verified.keep(bytes, (&identity, claims.certificate), now, claims.good_until);
-        Ok(identity)
+        let known = Known { identity, certificate: claims.certificate, generation };
+        self.verified.keep(bytes, &known, now, claims.good_until);
+        Ok(known.identity)
     }
 
     /// A caller of whom nobody says more than this; it is known that there is no more.
     fn tokenless(&self, provider: ProviderId, subject: String, groups: Vec<GroupId>) -> Identity {
         let claims = vec![ClaimValue::Absent; self.claims];
         Identity { provider, subject, groups, groups_unknown: false, claims, scopes: None }
+    }
+
+    /// A place to wait for other keys, where this refusal may be none with them.
+    pub(crate) fn wait_for_keys(
+        &self,
+        credential: &Credential<'_>,
+        refused: Unauthenticated,
+        now: Timestamp,
+    ) -> Option<Ticket> {
+        match refused {
+            Unauthenticated::Invalid(TokenError::KeysUnavailable | TokenError::KeyUnknown) => {
+                let token = UnverifiedToken::parse(&credential.token).ok()?;
+                let (provider, _) = self.provider_of(&token).ok()?;
+                self.live.wait(provider, now)
+            }
+            _ => None,
+        }
+    }
+
+    /// The keys that are not in the policy.
+    pub(crate) fn live_keys(&self) -> &Arc<LiveKeys> {
+        &self.live
+    }
+
+    /// Verifies with the fetched keys of another authenticator for the same providers.
+    pub(crate) fn share_keys(&mut self, live: &Arc<LiveKeys>) {
+        self.live = Arc::clone(live);
+    }
+
+    fn provider_of(&self, token: &UnverifiedToken<'_>) -> Result<(ProviderId, &TokenVerifier), TokenError> {
+        let providers = (0..=u16::MAX).map(ProviderId).zip(&self.providers);
+        let mut tokens = providers.filter_map(|(id, tokens)| Some((id, tokens.as_ref()?)));
+        tokens.find(|(_, tokens)| tokens.issuer() == token.issuer()).ok_or(TokenError::Issuer)
     }
 
     /// Whether the provider keeps the token on the request.
@@ -345,6 +402,17 @@ impl Authenticator {
         groups.dedup();
         groups
     }
+}
+
+/// What a request to the service is made of cannot be misread.
+fn is_sound(remote: &RemoteKeys) -> bool {
+    let plain =
+        |text: &str| (1..=2_048).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic());
+    plain(&remote.cluster)
+        && plain(&remote.authority)
+        && plain(&remote.path)
+        && remote.path.starts_with('/')
+        && remote.refresh_seconds > 0
 }
 
 type GroupIndex = BTreeMap<ProviderId, BTreeMap<String, Vec<GroupId>>>;
@@ -383,6 +451,9 @@ pub enum AuthenticatorError {
     /// Two providers have the same issuer.
     #[error("provider {}: issuer belongs to another provider", .0.0)]
     DuplicateIssuer(ProviderId),
+    /// A provider has keys and fetches keys, or cannot say where.
+    #[error("provider {}: keys are in two places, or in none that can be asked", .0.0)]
+    Remote(ProviderId),
     /// The key set of a provider has no key for any of its algorithms.
     #[error("provider {}: no key for the accepted algorithms", .0.0)]
     NoKeyForAlgorithms(ProviderId),

@@ -11,7 +11,7 @@ pub mod pattern;
 pub mod secret;
 
 use crate::decide::RuleIndex;
-use crate::identity::{Authenticator, AuthenticatorError};
+use crate::identity::{Authenticator, AuthenticatorError, KeyKeeper};
 use crate::mask::detector::{DetectorSet, InvalidDetectors};
 use crate::mask::{InvalidPlan, MaskPlan, Place};
 use artifact::DecodeError;
@@ -195,6 +195,21 @@ impl Policy {
 
     pub(crate) fn authenticator(&self) -> &Authenticator {
         &self.authenticator
+    }
+
+    /// What keeps the fetched keys of its providers current, for one worker.
+    #[must_use]
+    pub fn key_keeper(&self) -> KeyKeeper {
+        KeyKeeper::new(&self.model.providers, Arc::clone(self.authenticator.live_keys()))
+    }
+
+    /// This policy with the fetched keys of `other`, which is the same but for its secrets.
+    #[must_use]
+    pub fn sharing_keys_of(mut self, other: &Policy) -> Policy {
+        if self.digest == other.digest {
+            self.authenticator.share_keys(other.authenticator.live_keys());
+        }
+        self
     }
 
     pub(crate) fn index(&self) -> &RuleIndex {

@@ -9,11 +9,17 @@ mod credentials;
 mod ends;
 #[path = "driver/heads.rs"]
 mod heads;
+#[path = "driver/keys/requests.rs"]
+mod key_requests;
+#[path = "driver/keys/workers.rs"]
+mod key_workers;
 #[path = "driver/pseudonyms.rs"]
 mod pseudonyms;
 #[path = "driver/rules.rs"]
 mod rules;
 mod support;
+#[path = "driver/keys/world.rs"]
+mod world;
 
 use support::{Call, EMAIL, FakeHost, NOW, policy, token};
 use veilwire_engine::decision::Direction::{Request, Response};

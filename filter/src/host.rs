@@ -11,7 +11,9 @@ use std::ops::Range;
 use std::time::{Duration, UNIX_EPOCH};
 use veilwire_engine::exchange::{Event, LocalReply};
 use veilwire_engine::host::{CalloutRequest, HeadEdit, HeadEdits, Headers, Host, HostError, Side};
-use veilwire_engine::identity::{JwtSimpleVerifier, SignatureVerifier, VerifierError, VerifyingKey};
+use veilwire_engine::identity::{
+    JwtSimpleVerifier, KeyRequest, MAX_ANSWER_LENGTH, SignatureVerifier, VerifierError, VerifyingKey,
+};
 use veilwire_engine::policy::model::Algorithm;
 use veilwire_engine::time::Timestamp;
 
@@ -239,15 +241,58 @@ impl Host for EnvoyHost<'_> {
     }
 
     fn shared_get(&self, key: &str) -> Result<(Option<Vec<u8>>, Option<u32>), HostError> {
-        hostcalls::get_shared_data(key).map_err(|_| HostError)
+        shared_get(key)
     }
 
     fn shared_cas(&self, key: &str, value: &[u8], version: Option<u32>) -> Result<bool, HostError> {
-        match hostcalls::set_shared_data(key, Some(value), version) {
-            Ok(()) => Ok(true),
-            Err(proxy_wasm::types::Status::CasMismatch) => Ok(false),
-            Err(_) => Err(HostError),
-        }
+        shared_cas(key, value, version)
+    }
+}
+
+/// A value that all workers share, with its version.
+pub(crate) fn shared_get(key: &str) -> Result<(Option<Vec<u8>>, Option<u32>), HostError> {
+    hostcalls::get_shared_data(key).map_err(|_| HostError)
+}
+
+/// Replaces a shared value; `false` if another version is there.
+pub(crate) fn shared_cas(key: &str, value: &[u8], version: Option<u32>) -> Result<bool, HostError> {
+    match hostcalls::set_shared_data(key, Some(value), version) {
+        Ok(()) => Ok(true),
+        Err(proxy_wasm::types::Status::CasMismatch) => Ok(false),
+        Err(_) => Err(HostError),
+    }
+}
+
+/// Starts a `GET` for keys.
+pub(crate) fn get(request: &KeyRequest) -> Result<u32, HostError> {
+    let headers = vec![
+        (":method", "GET"),
+        (":path", request.path.as_str()),
+        (":authority", request.authority.as_str()),
+        ("accept", "application/json, application/jwk-set+json"),
+    ];
+    let timeout = Duration::from_millis(request.timeout_ms);
+    hostcalls::dispatch_http_call(&request.cluster, headers, None, Vec::new(), timeout).map_err(|_| HostError)
+}
+
+/// What came of a call for keys.
+pub(crate) enum Fetched {
+    /// Status and body.
+    Answer(u32, Vec<u8>),
+    /// An answer that is not even copied.
+    TooLong,
+    /// No answer.
+    Nothing,
+}
+
+/// The answer to a call for keys. A failed call has no headers, and reading them would trap.
+pub(crate) fn key_answer(headers: usize, body: usize) -> Fetched {
+    if headers > 0 && body > MAX_ANSWER_LENGTH {
+        return Fetched::TooLong;
+    }
+    match EnvoyHost::callout_answer(headers, body) {
+        Some((status, body)) => Fetched::Answer(status, body),
+        None => Fetched::Nothing,
     }
 }
 
@@ -295,8 +340,8 @@ pub(crate) fn log(level: LogLevel, line: &str) {
 }
 
 /// Turns the root's tick on.
-pub(crate) fn tick_every(seconds: u64) {
-    if hostcalls::set_tick_period(Duration::from_secs(seconds)).is_err() {
+pub(crate) fn tick_every(millis: u64) {
+    if hostcalls::set_tick_period(Duration::from_millis(millis)).is_err() {
         log(LogLevel::Error, "veilwire: no tick: paused exchanges end by Envoy's own time-outs");
     }
 }

@@ -19,6 +19,8 @@ pub(crate) struct Keyring(RefCell<Option<Ring>>);
 
 struct Ring {
     artifact: Vec<u8>,
+    /// The policy without keys, whose providers' keys all others verify with.
+    plain: Option<Arc<Policy>>,
     keys: Vec<Key>,
     /// What came last: the keys and the policy with them, if they were usable.
     last: Option<(Vec<Secret>, Arc<Policy>)>,
@@ -41,13 +43,28 @@ impl Keyring {
             }
         }
         let keys = policy.keys().to_vec();
-        self.0.replace(Some(Ring { artifact: artifact.to_vec(), keys, last: None, missing: false }));
+        self.0.replace(Some(Ring {
+            artifact: artifact.to_vec(),
+            plain: None,
+            keys,
+            last: None,
+            missing: false,
+        }));
         Ok(policy)
     }
 
     /// Is the policy complete without what exchanges bring?
     pub(crate) fn is_empty(&self) -> bool {
         self.0.try_borrow().is_ok_and(|ring| ring.is_none())
+    }
+
+    /// Every policy that comes of this ring verifies tokens with the fetched keys of `plain`.
+    pub(crate) fn share(&self, plain: &Arc<Policy>) {
+        if let Ok(mut ring) = self.0.try_borrow_mut()
+            && let Some(ring) = ring.as_mut()
+        {
+            ring.plain = Some(Arc::clone(plain));
+        }
     }
 
     /// The policy with the keys of the exchange at hand.
@@ -76,7 +93,8 @@ impl Ring {
         {
             return Some(Arc::clone(policy));
         }
-        let policy = Arc::new(Policy::load_with_keys(&self.artifact, &value).ok()?);
+        let policy = Policy::load_with_keys(&self.artifact, &value).ok()?;
+        let policy = Arc::new(policy.sharing_keys_of(self.plain.as_ref()?));
         self.last = Some((secrets, Arc::clone(&policy)));
         Some(policy)
     }

@@ -9,6 +9,7 @@
 mod host;
 mod http;
 mod keyring;
+mod keys;
 mod metrics;
 mod root;
 mod signature;

@@ -1,10 +1,11 @@
-//! The root context: loads the artifact, wakes exchanges that wait.
+//! The root context: loads the artifact, keeps fetched keys current, wakes exchanges that wait.
 //!
 //! A configuration that is not a valid artifact is refused: Envoy then does not start, or keeps its old listener.
 
 use crate::host::{self, EnvoyHost, Phase};
 use crate::http::Http;
 use crate::keyring::Keyring;
+use crate::keys::Keys;
 use crate::metrics::Metrics;
 use proxy_wasm::traits::{Context, HttpContext, RootContext};
 use proxy_wasm::types::{ContextType, LogLevel};
@@ -16,13 +17,16 @@ use veilwire_engine::driver::Driver;
 use veilwire_engine::policy::{Policy, artifact};
 use veilwire_engine::time::Timestamp;
 
-/// Seconds between looks at exchanges that wait.
-const TICK_SECONDS: u64 = 1;
+/// Milliseconds between looks at exchanges that wait.
+const TICK_MS: u64 = 1_000;
+/// The same where keys are fetched: what other workers fetched is seen this late.
+const KEYS_TICK_MS: u64 = 100;
 
 /// The root context of a plugin.
 #[derive(Default)]
 pub(crate) struct Root {
     shared: Rc<Shared>,
+    keys: Keys,
 }
 
 /// What all exchanges of a VM share.
@@ -79,7 +83,11 @@ impl Shared {
     }
 }
 
-impl Context for Root {}
+impl Context for Root {
+    fn on_http_call_response(&mut self, token: u32, headers: usize, body: usize, _: usize) {
+        self.keys.answer(token, headers, body);
+    }
+}
 
 impl RootContext for Root {
     fn on_configure(&mut self, _: usize) -> bool {
@@ -99,8 +107,11 @@ impl RootContext for Root {
                     ),
                 );
                 host::declare_audit();
-                host::tick_every(TICK_SECONDS);
-                self.shared.policy.replace(Some(Arc::new(policy)));
+                self.keys = Keys::of(&policy);
+                host::tick_every(if self.keys.is_idle() { TICK_MS } else { KEYS_TICK_MS });
+                let policy = Arc::new(policy);
+                self.shared.keyring.share(&policy);
+                self.shared.policy.replace(Some(policy));
                 true
             }
             Err(error) => {
@@ -111,6 +122,8 @@ impl RootContext for Root {
     }
 
     fn on_tick(&mut self) {
+        // Before any exchange is woken: afterwards calls are those of its context.
+        self.keys.tick();
         for (context_id, driver) in self.shared.due(host::now()) {
             self.shared.wake(context_id, None);
             if !host::enter_context(context_id) {

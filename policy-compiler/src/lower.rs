@@ -8,6 +8,7 @@ use crate::diagnostic::Text;
 use crate::pack::Pack;
 use crate::resolve::Resolved;
 use crate::resolve::detectors::{Catalogued, window};
+use crate::resolve::identity::KeyPlace;
 use crate::resolve::routes::JSON;
 use crate::source::keys::{From, Key as SourceKey, state};
 use crate::source::masks::{At, Place};
@@ -179,12 +180,16 @@ impl Tables {
                     body.algorithms.iter().map(|algorithm| algorithm.value).collect();
                 algorithms.sort_by_key(|algorithm| format!("{algorithm:?}"));
                 algorithms.dedup();
+                let (jwks, remote) = match keys.clone()? {
+                    KeyPlace::Inline(jwks) => (jwks, None),
+                    KeyPlace::Remote(remote) => (String::new(), Some(remote)),
+                };
                 Some(Provider {
                     name: provider.name.value.clone(),
                     issuer: body.issuer.as_ref()?.value.clone(),
                     audiences: texts(&body.audiences),
                     algorithms,
-                    jwks: keys.clone()?,
+                    jwks,
                     groups_claim: body.groups_claim.as_ref()?.value.clone(),
                     leeway_seconds: leeway.ok()?,
                     max_age_seconds: max_age.ok()?,
@@ -195,6 +200,7 @@ impl Tables {
                     keep_token: body.keep_token,
                     kind: ProviderKind::Token,
                     bound: body.bound.is_some(),
+                    remote,
                 })
             })
             .collect::<Option<Vec<_>>>()

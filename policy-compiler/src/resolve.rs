@@ -6,6 +6,7 @@ pub mod detectors;
 pub mod identity;
 pub mod masks;
 pub mod packs;
+mod remote_keys;
 pub mod routes;
 pub mod rules;
 pub mod tags;
@@ -33,8 +34,8 @@ pub struct Resolved<'p> {
     pub detectors: BTreeMap<String, Catalogued>,
     /// Detectors of each mask, by full name; parallel to `policy.masks`.
     pub mask_detectors: Vec<Vec<String>>,
-    /// JWKS documents; parallel to `policy.identity`.
-    pub key_sets: Vec<Option<String>>,
+    /// Where keys are; parallel to `policy.identity`.
+    pub key_sets: Vec<Option<identity::KeyPlace>>,
 }
 
 impl<'p> Resolved<'p> {

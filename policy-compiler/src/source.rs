@@ -9,6 +9,7 @@
 pub mod detectors;
 pub mod groups;
 pub mod identity;
+pub mod key_sets;
 pub mod keys;
 pub mod listeners;
 pub mod masks;
@@ -18,6 +19,7 @@ pub mod predicates;
 pub mod reader;
 pub mod routes;
 pub mod rules;
+pub mod services;
 pub mod settings;
 pub mod tags;
 pub mod tls;
@@ -68,6 +70,8 @@ pub struct Policy {
     pub tls: tls::Tls,
     /// `spec.listeners.http`.
     pub listener: listeners::Listener,
+    /// `spec.services`.
+    pub services: Vec<Named<services::Service>>,
     /// `spec.upstreams`.
     pub upstreams: Vec<Named<upstreams::Upstream>>,
     /// `spec.routes`.
@@ -132,7 +136,7 @@ impl Policy {
         if let Some(node) = spec.require("listeners") {
             self.listener = listeners::read(node, out);
         }
-        spec.not_yet("services", out);
+        self.services = spec.named("services", services::read, out);
         self.upstreams = spec.require_named("upstreams", upstreams::read, out);
         self.routes = spec.require_named("routes", routes::read, out);
         self.masks = spec.named("masks", masks::read, out);

@@ -17,6 +17,7 @@ pub mod envoy;
 pub mod host;
 pub mod pki;
 pub mod probe;
+pub mod provider;
 pub mod runtime;
 pub mod sdk;
 pub mod site;

@@ -164,6 +164,19 @@ impl Pki {
         Ok(Arc::new(config))
     }
 
+    /// What a server uses that asks nobody for a certificate and shows that of `who`.
+    ///
+    /// # Errors
+    /// As [`Pki::client_config`].
+    pub fn server_config(&self, who: Identity, alpn: &[&[u8]]) -> Result<Arc<ServerConfig>> {
+        let mut config = ServerConfig::builder_with_provider(provider())
+            .with_protocol_versions(rustls::ALL_VERSIONS)?
+            .with_no_client_auth()
+            .with_single_cert(self.chain(who)?, self.key(who)?)?;
+        config.alpn_protocols = alpn.iter().map(|name| name.to_vec()).collect();
+        Ok(Arc::new(config))
+    }
+
     fn authority(&self, stem: &str, name: &str) -> Result<Issuer<'static, KeyPair>> {
         let mut params = CertificateParams::default();
         params.distinguished_name.push(DnType::CommonName, name);

@@ -74,17 +74,26 @@ impl Kit {
         policy: &str,
         upstream_port: impl FnOnce(&Pki) -> Result<u16>,
     ) -> Result<Self> {
+        Self::edited(name, |pki| {
+            let port = upstream_port(pki)?;
+            let placed = "host: localhost, port: 9443";
+            ensure!(policy.contains(placed), "`{name}` has no upstream at `{placed}`");
+            Ok(policy.replace(placed, &format!("host: 127.0.0.1, port: {port}")))
+        })
+    }
+
+    /// As [`Kit::new`], of a policy that is made when the certificates are there.
+    ///
+    /// # Errors
+    /// As [`Kit::new`].
+    pub fn edited(name: &str, policy: impl FnOnce(&Pki) -> Result<String>) -> Result<Self> {
         let folder = TempDir::new()?;
         let pki = Pki::create(&folder.path().join("pki"))?;
         for (name, made) in KEYS {
             fs::copy(pki.path(made), pki.path(name))?;
         }
         fs::write(folder.path().join("jwks.json"), TokenIssuer::shared()?.jwks()?.to_string())?;
-        let port = upstream_port(&pki)?;
-        let placed = "host: localhost, port: 9443";
-        ensure!(policy.contains(placed), "`{name}` has no upstream at `{placed}`");
-        let policy = policy.replace(placed, &format!("host: 127.0.0.1, port: {port}"));
-        let source = Source::new(name, policy);
+        let source = Source::new(name, policy(&pki)?);
         let deployment = Deployment {
             files: folder.path().display().to_string(),
             wasm: filter_module()?.display().to_string(),
@@ -140,6 +149,14 @@ impl Site {
         let mut upstream = None;
         let kit = Kit::with_policy(name, policy, |pki| Ok(upstream.insert(Upstream::start(pki)?).port()))?;
         let upstream = upstream.ok_or_else(|| anyhow!("no upstream"))?;
+        Self::of(kit, upstream, options)
+    }
+
+    /// Starts Envoy on these files.
+    ///
+    /// # Errors
+    /// As [`Site::start`].
+    pub fn of(kit: Kit, upstream: Upstream, options: &Options) -> Result<Self> {
         let envoy = Envoy::start_with(&kit.config, options)?;
         let access_log = AccessLog::new(kit.folder().join("access.log"));
         Ok(Self { envoy, upstream, access_log, kit })

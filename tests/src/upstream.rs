@@ -19,7 +19,7 @@ use tokio_rustls::TlsAcceptor;
 use x509_parser::prelude::{FromDer as _, X509Certificate};
 
 use crate::deadline::{Deadline, LIMIT};
-use crate::pki::Pki;
+use crate::pki::{Identity, Pki};
 use crate::wire::{Headers, Piece, RequestHead, ResponseHead};
 use crate::{client::ALPN_HTTP1, client::ALPN_HTTP2, runtime};
 
@@ -94,6 +94,14 @@ impl Upstream {
     pub fn start(pki: &Pki) -> Result<Self> {
         let config = pki.upstream_config(&[ALPN_HTTP2, ALPN_HTTP1])?;
         Self::listen(Some(TlsAcceptor::from(config)))
+    }
+
+    /// A service over HTTP/1.1 that shows the certificate of `who` and asks for none.
+    ///
+    /// # Errors
+    /// As [`Upstream::start`].
+    pub fn start_service(pki: &Pki, who: Identity) -> Result<Self> {
+        Self::listen(Some(TlsAcceptor::from(pki.server_config(who, &[ALPN_HTTP1])?)))
     }
 
     /// An upstream without TLS, for HTTP/1.1.

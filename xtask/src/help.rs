@@ -59,6 +59,8 @@ Installs what is missing, in this order of preference:
              $XDG_CACHE_HOME/veilwire (default ~/.cache/veilwire)
   SDKs       $VEILWIRE_SDK_PYTHON; a Python environment with tests/sdk/requirements.txt in the same cache,
              by pip with its own settings (python3-venv by apt when it is missing)
+  providers  $VEILWIRE_OIDC_PACKAGES; the packages of tests/oidc/package-lock.json in the same cache, by npm with its
+             own settings (nodejs and npm by apt when they are missing)
 VEILWIRE_WASM_STD=debian skips the first two ways of the wasm std.
 ";
 

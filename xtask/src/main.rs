@@ -21,6 +21,7 @@ mod help;
 mod instructions;
 mod packages;
 mod process;
+mod providers;
 mod rules;
 mod sdk;
 mod setup;

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use anyhow::{Result, bail, ensure};
 
 use crate::toolchain::WasmToolchain;
-use crate::{console, envoy, packages, process, sdk};
+use crate::{console, envoy, packages, process, providers, sdk};
 
 /// What a set-up machine offers.
 #[derive(Debug)]
@@ -22,6 +22,7 @@ pub(crate) fn run(args: &[String]) -> Result<()> {
     let ready = ensure_ready()?;
     console::note(&format!("Envoy: {}", ready.envoy.display()));
     console::note(&format!("SDKs: {}", sdk::find()?.display()));
+    console::note(&format!("identity providers: {}", providers::find()?.display()));
     console::note("all set; `cargo xtask demo` shows the product, `cargo xtask test` runs every test");
     Ok(())
 }

@@ -9,7 +9,7 @@ use anyhow::{Context as _, Result, bail};
 
 use crate::console::{self, Stopwatch};
 use crate::totals::Totals;
-use crate::{process, sdk, setup, wasm};
+use crate::{process, providers, sdk, setup, wasm};
 
 const FEATURES: &str = "veilwire-engine/compile,veilwire-engine/test-util";
 
@@ -27,10 +27,11 @@ pub(crate) fn run(args: &[String]) -> Result<ExitCode> {
 pub(crate) fn all() -> Result<Totals> {
     let ready = setup::ensure_ready()?;
     let sdks = sdk::find_or_say();
+    let idps = providers::find_or_say();
     wasm::build(false)?;
     let mut lines = Vec::new();
     let mut sum = Totals::default();
-    for (name, mut command) in runners(&ready.envoy, sdks.as_deref()) {
+    for (name, mut command) in runners(&ready.envoy, sdks.as_deref(), idps.as_deref()) {
         console::step(&format!("{name}: {}", process::show(&command)));
         let watch = Stopwatch::start();
         let totals = observe(&mut command)?;
@@ -46,7 +47,7 @@ pub(crate) fn all() -> Result<Totals> {
 
 /// nextest where it is installed; doctests and the harness's tests always by cargo: doctests because nextest
 /// has none, the harness because its tests share one compiled module per process.
-fn runners(envoy: &Path, sdks: Option<&Path>) -> Vec<(&'static str, Command)> {
+fn runners(envoy: &Path, sdks: Option<&Path>, idps: Option<&Path>) -> Vec<(&'static str, Command)> {
     let native = ["--workspace", "--exclude", "veilwire-tests", "--features", FEATURES];
     let mut list = Vec::new();
     if process::find("cargo-nextest").is_some() {
@@ -67,6 +68,9 @@ fn runners(envoy: &Path, sdks: Option<&Path>) -> Vec<(&'static str, Command)> {
         .env("ENVOY_BIN", envoy);
     if let Some(python) = sdks {
         hosted.env("VEILWIRE_SDK_PYTHON", python);
+    }
+    if let Some(packages) = idps {
+        hosted.env(providers::VARIABLE, packages);
     }
     list.push(("wasmtime and Envoy", hosted));
     list

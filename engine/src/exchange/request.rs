@@ -69,7 +69,11 @@ impl Exchange {
                 self.state = State::AwaitApproval(Box::new(Held { request, callout, edits: prepared, leg }));
                 Step::Pause
             }
-            Ok((Decision::Deny(denial), ..)) | Err(denial) => self.deny(denial),
+            Ok((Decision::Deny(denial), ..)) => self.deny(denial),
+            Err(denial) => match self.wait_for_keys(head, end, &denial, now) {
+                Some(step) => step,
+                None => self.deny(denial),
+            },
         }
     }
 

@@ -163,7 +163,9 @@ impl LocalReply {
         };
         let mut headers =
             vec![("content-type", content_type.to_owned()), ("cache-control", "no-store".to_owned())];
-        if let Reason::Unauthenticated(cause) = reason {
+        if let Reason::Unauthenticated(cause) = reason
+            && cause.is_caller_fault()
+        {
             headers.push(("www-authenticate", cause.www_authenticate().to_owned()));
         }
         // A struct of strings and a number always has a JSON form.
@@ -234,6 +236,7 @@ fn detail(reason: Reason) -> &'static str {
         Reason::Downstream(_) => "the connection does not meet the transport requirements",
         Reason::Upstream(_) => "the connection to the upstream does not meet the transport requirements",
         Reason::Malformed => "the request is malformed",
+        Reason::Unauthenticated(cause) if !cause.is_caller_fault() => "tokens cannot be verified at present",
         Reason::Unauthenticated(_) => "a valid bearer token is required",
         Reason::Rule => "a rule forbids this request",
         Reason::Default => "no rule allows this request",

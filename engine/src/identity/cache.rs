@@ -32,17 +32,26 @@ pub(super) struct TokenCache {
 
 struct Entry {
     token: Vec<u8>,
-    identity: Identity,
-    /// The certificate without which it is worth nothing. It is shown by each connection anew.
-    certificate: Option<Thumbprint>,
+    known: Known,
     verified: Timestamp,
     /// The first moment at which it is no longer good.
     until: Timestamp,
 }
 
+/// What was found out about a token.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Known {
+    /// Whose it is.
+    pub(super) identity: Identity,
+    /// The certificate without which it is worth nothing. It is shown by each connection anew.
+    pub(super) certificate: Option<Thumbprint>,
+    /// Which keys of its provider it was verified with.
+    pub(super) generation: u64,
+}
+
 impl TokenCache {
-    /// Whose token this is, if it was verified before and holds at `now`, and to which certificate it is bound.
-    pub(super) fn get(&self, token: &[u8], now: Timestamp) -> Option<(Identity, Option<Thumbprint>)> {
+    /// What is known of this token, if it was verified before and holds at `now`.
+    pub(super) fn get(&self, token: &[u8], now: Timestamp) -> Option<Known> {
         let mut buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
         let bucket = buckets.get_mut(self.bucket(token))?;
         // SECURITY: in constant time: how long a comparison takes would tell how much of a token was guessed.
@@ -54,19 +63,13 @@ impl TokenCache {
         if now < entry.verified || now >= entry.until {
             return None;
         }
-        let known = (entry.identity.clone(), entry.certificate);
+        let known = entry.known.clone();
         bucket.swap(0, way);
         Some(known)
     }
 
     /// Keeps a token that was verified at `now` and holds until before `until`.
-    pub(super) fn keep(
-        &self,
-        token: &[u8],
-        (identity, certificate): (&Identity, Option<Thumbprint>),
-        now: Timestamp,
-        until: Timestamp,
-    ) {
+    pub(super) fn keep(&self, token: &[u8], known: &Known, now: Timestamp, until: Timestamp) {
         if token.len() > MAX_TOKEN_LENGTH {
             return;
         }
@@ -79,8 +82,8 @@ impl TokenCache {
         // The last of a bucket is the one that was not asked for the longest.
         let way = same.unwrap_or(WAYS - 1);
         if let Some(place) = bucket.get_mut(way) {
-            let identity = identity.clone();
-            *place = Some(Entry { token: token.to_vec(), identity, certificate, verified: now, until });
+            let (token, known) = (token.to_vec(), known.clone());
+            *place = Some(Entry { token, known, verified: now, until });
         }
         bucket.swap(0, way);
     }
@@ -106,17 +109,17 @@ mod tests {
         Timestamp::from_unix_seconds(seconds)
     }
 
-    fn identity(subject: &str) -> Identity {
-        Identity::named(subject)
+    fn known(subject: &str) -> Known {
+        Known { identity: Identity::named(subject), certificate: None, generation: 0 }
     }
 
     #[test]
     fn a_token_is_good_from_when_it_was_verified_until_it_expires() {
         let cache = TokenCache::default();
         assert_eq!(cache.get(b"token", at(100)), None);
-        cache.keep(b"token", (&identity("ada"), None), at(100), at(200));
-        assert_eq!(cache.get(b"token", at(100)), Some((identity("ada"), None)));
-        assert_eq!(cache.get(b"token", at(199)), Some((identity("ada"), None)));
+        cache.keep(b"token", &known("ada"), at(100), at(200));
+        assert_eq!(cache.get(b"token", at(100)), Some(known("ada")));
+        assert_eq!(cache.get(b"token", at(199)), Some(known("ada")));
         assert_eq!(cache.get(b"token", at(200)), None, "expired");
         assert_eq!(cache.get(b"token", at(99)), None, "the clock was set back");
         for other in [&b"tokem"[..], b"toke", b"tokens", b""] {
@@ -127,10 +130,10 @@ mod tests {
     #[test]
     fn a_token_that_is_verified_again_replaces_itself() {
         let cache = TokenCache::default();
-        cache.keep(b"token", (&identity("ada"), None), at(100), at(200));
-        cache.keep(b"token", (&identity("ada"), None), at(300), at(400));
+        cache.keep(b"token", &known("ada"), at(100), at(200));
+        cache.keep(b"token", &known("ada"), at(300), at(400));
         assert_eq!(cache.get(b"token", at(150)), None);
-        assert_eq!(cache.get(b"token", at(350)), Some((identity("ada"), None)));
+        assert_eq!(cache.get(b"token", at(350)), Some(known("ada")));
     }
 
     #[test]
@@ -138,20 +141,20 @@ mod tests {
         let cache = TokenCache::default();
         let tokens: Vec<Vec<u8>> = (0..10_000_u32).map(|n| n.to_le_bytes().to_vec()).collect();
         for token in &tokens {
-            cache.keep(token, (&identity("flood"), None), at(1), at(1_000));
+            cache.keep(token, &known("flood"), at(1), at(1_000));
         }
         let kept = tokens.iter().filter(|token| cache.get(token, at(2)).is_some()).count();
         assert!((1..=BUCKETS * WAYS).contains(&kept), "{kept}");
         // The last one is always there.
-        cache.keep(b"mine", (&identity("ada"), None), at(1), at(1_000));
-        assert_eq!(cache.get(b"mine", at(2)), Some((identity("ada"), None)));
+        cache.keep(b"mine", &known("ada"), at(1), at(1_000));
+        assert_eq!(cache.get(b"mine", at(2)), Some(known("ada")));
     }
 
     #[test]
     fn long_tokens_are_not_kept() {
         let cache = TokenCache::default();
         let token = vec![b'a'; MAX_TOKEN_LENGTH + 1];
-        cache.keep(&token, (&identity("ada"), None), at(1), at(2));
+        cache.keep(&token, &known("ada"), at(1), at(2));
         assert_eq!(cache.get(&token, at(1)), None);
     }
 }

@@ -29,19 +29,20 @@ pub struct TokenVerifier {
     bound: bool,
     /// Claims that rules look at.
     claims: Vec<String>,
-    keys: KeySet,
+    /// None: they are fetched, and come with each token.
+    keys: Option<KeySet>,
 }
 
 impl TokenVerifier {
     /// A verifier for what `provider` demands, under `keys` (the `jwks` of the provider is not read).
     #[must_use]
     pub fn new(provider: &Provider, keys: KeySet) -> Self {
-        TokenVerifier::with_claims(provider, keys, &[])
+        TokenVerifier::with_claims(provider, Some(keys), &[])
     }
 
-    /// The same; [`Claims::values`] are those of `claims`.
+    /// The same; [`Claims::values`] are those of `claims`. Without keys every token needs those that are current with it.
     #[must_use]
-    pub fn with_claims(provider: &Provider, keys: KeySet, claims: &[String]) -> Self {
+    pub(super) fn with_claims(provider: &Provider, keys: Option<KeySet>, claims: &[String]) -> Self {
         TokenVerifier {
             issuer: provider.issuer.clone(),
             audiences: provider.audiences.clone(),
@@ -69,7 +70,10 @@ impl TokenVerifier {
     /// Whether there is a key for at least one accepted algorithm.
     #[must_use]
     pub fn has_usable_key(&self) -> bool {
-        self.algorithms.iter().any(|algorithm| self.keys.keys_for(*algorithm).next().is_some())
+        let keys_for = |algorithm: &Algorithm| {
+            self.keys.as_ref().is_some_and(|keys| keys.keys_for(*algorithm).next().is_some())
+        };
+        self.algorithms.iter().any(keys_for)
     }
 
     /// Verifies a token in JWS compact serialization. One that is bound to a certificate is refused, for none is shown here.
@@ -83,7 +87,7 @@ impl TokenVerifier {
         now: Timestamp,
         verifier: &dyn SignatureVerifier,
     ) -> Result<Claims, TokenError> {
-        let claims = self.verify_unverified(UnverifiedToken::parse(token)?, now, verifier)?;
+        let claims = self.verify_unverified(UnverifiedToken::parse(token)?, None, now, verifier)?;
         if claims.certificate.is_some() { Err(TokenError::Certificate) } else { Ok(claims) }
     }
 
@@ -100,19 +104,20 @@ impl TokenVerifier {
         self.keep_token
     }
 
-    /// The claims of a good token.
+    /// The claims of a good token. `fetched`: the keys that are current, where they are not in the policy.
     ///
     /// SECURITY: the caller checks [`Claims::certificate`]; the token may come from a client that does not have it.
     pub(super) fn verify_unverified(
         &self,
         token: UnverifiedToken<'_>,
+        fetched: Option<&KeySet>,
         now: Timestamp,
         verifier: &dyn SignatureVerifier,
     ) -> Result<Claims, TokenError> {
         if self.required_type.is_some() && self.required_type != token.jws.token_type {
             return Err(TokenError::Type);
         }
-        self.verify_signature(&token.jws, verifier)?;
+        self.verify_signature(&token.jws, self.keys.as_ref().or(fetched), verifier)?;
         let demands = Demands {
             issuer: &self.issuer,
             audiences: &self.audiences,
@@ -130,11 +135,16 @@ impl TokenVerifier {
         Ok(claims)
     }
 
-    fn verify_signature(&self, jws: &Jws<'_>, verifier: &dyn SignatureVerifier) -> Result<(), TokenError> {
+    fn verify_signature(
+        &self,
+        jws: &Jws<'_>,
+        keys: Option<&KeySet>,
+        verifier: &dyn SignatureVerifier,
+    ) -> Result<(), TokenError> {
         if !self.algorithms.contains(&jws.algorithm) {
             return Err(TokenError::Algorithm);
         }
-        let key = self.key_for(jws)?;
+        let key = key_for(jws, keys.ok_or(TokenError::KeysUnavailable)?)?;
         // SECURITY: RFC 8725 section 3.1, the key decides which algorithm it is for, not the token.
         if key.algorithm() != jws.algorithm {
             return Err(TokenError::KeyMismatch);
@@ -150,19 +160,19 @@ impl TokenVerifier {
             Err(_) => Err(TokenError::Unverifiable),
         }
     }
+}
 
-    /// The key that the token names, or, if it names none, the only one that fits.
-    fn key_for(&self, jws: &Jws<'_>) -> Result<&VerifyingKey, TokenError> {
-        if let Some(id) = &jws.key_id {
-            return self.keys.key(id).ok_or(TokenError::KeyUnknown);
-        }
-        let mut fitting = self.keys.keys_for(jws.algorithm);
-        match (fitting.next(), fitting.next()) {
-            (Some(key), None) => Ok(key),
-            (None, _) => Err(TokenError::KeyUnknown),
-            // SECURITY: to try one key after another multiplies the cost of a forged token.
-            (Some(_), Some(_)) => Err(TokenError::KeyAmbiguous),
-        }
+/// The key that the token names, or, if it names none, the only one that fits.
+fn key_for<'k>(jws: &Jws<'_>, keys: &'k KeySet) -> Result<&'k VerifyingKey, TokenError> {
+    if let Some(id) = &jws.key_id {
+        return keys.key(id).ok_or(TokenError::KeyUnknown);
+    }
+    let mut fitting = keys.keys_for(jws.algorithm);
+    match (fitting.next(), fitting.next()) {
+        (Some(key), None) => Ok(key),
+        (None, _) => Err(TokenError::KeyUnknown),
+        // SECURITY: to try one key after another multiplies the cost of a forged token.
+        (Some(_), Some(_)) => Err(TokenError::KeyAmbiguous),
     }
 }
 
@@ -206,6 +216,9 @@ pub enum TokenError {
     /// No key has the `kid`, or none fits the algorithm.
     #[error("no key for this token")]
     KeyUnknown,
+    /// The keys of the provider are fetched, and there are none that count now: the fault of nobody who calls.
+    #[error("the keys of the provider are not available")]
+    KeysUnavailable,
     /// No `kid`, and several keys fit.
     #[error("more than one key for this token")]
     KeyAmbiguous,
@@ -273,6 +286,7 @@ impl TokenError {
             TokenError::Type => "token-type",
             TokenError::Extension => "token-extension",
             TokenError::KeyUnknown => "token-key-unknown",
+            TokenError::KeysUnavailable => "token-keys-unavailable",
             TokenError::KeyAmbiguous => "token-key-ambiguous",
             TokenError::KeyMismatch => "token-key-mismatch",
             TokenError::Signature => "token-signature",
@@ -297,7 +311,7 @@ impl TokenError {
     /// Whether the caller sent a bad token; otherwise the token may be good, but could not be checked.
     #[must_use]
     pub fn is_caller_fault(self) -> bool {
-        self != TokenError::Unverifiable
+        !matches!(self, TokenError::Unverifiable | TokenError::KeysUnavailable)
     }
 }
 

@@ -5,12 +5,14 @@
 
 mod access;
 mod provider;
+mod remote;
 
 pub use access::{
     Algorithm, Approval, Effect, Fact, Group, Hours, Literal, Network, Predicate, Provider, Rule, Test,
     TokenSource,
 };
 pub use provider::{ApiKey, ApiKeys, CertificateName, ProviderKind};
+pub use remote::{Document, RemoteKeys};
 
 use super::id::{ContentId, DetectorId, KeyId, TagId};
 use super::path::PathPattern;

@@ -6,6 +6,7 @@
 
 mod keys;
 mod names;
+mod services;
 mod signing;
 mod tls;
 
@@ -78,7 +79,9 @@ pub fn emit(
     digest: &str,
     deployment: &Deployment,
 ) -> Result<String, Contradiction> {
-    let clusters = policy.upstreams.iter().map(|upstream| cluster(policy, upstream, deployment));
+    let services: Vec<Named<Upstream>> = policy.services.iter().map(services::peer).collect();
+    let clusters =
+        policy.upstreams.iter().chain(&services).map(|upstream| cluster(policy, upstream, deployment));
     let bootstrap =
         Yaml::map([("node", Yaml::map([("id", "veilwire".into()), ("cluster", "veilwire".into())]))])
             .with_some("admin", policy.listener.admin.as_ref().map(admin).transpose()?)

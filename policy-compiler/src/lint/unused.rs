@@ -2,6 +2,7 @@
 
 use crate::diagnostic::{Code, Diagnostic, Diagnostics, Text};
 use crate::resolve::Resolved;
+use crate::source::key_sets::Keys;
 use crate::source::reader::Named;
 use std::collections::BTreeSet;
 
@@ -14,7 +15,14 @@ pub(super) fn run(resolved: &Resolved<'_>, out: &mut Diagnostics) {
     let upstreams = used(policy.routes.iter().filter_map(|route| route.body.upstream.as_ref()).collect());
     declared("upstream", &policy.upstreams, &upstreams, out);
 
+    let services = policy.identity.iter().filter_map(|provider| match provider.body.keys.as_ref()? {
+        Keys::Fetched(fetched) => Some(&fetched.service),
+        Keys::File(_) => None,
+    });
+    declared("service", &policy.services, &used(services.collect()), out);
+
     let trust = policy.upstreams.iter().filter_map(|upstream| upstream.body.trust.as_ref());
+    let trust = trust.chain(policy.services.iter().filter_map(|service| service.body.peer.trust.as_ref()));
     let trust = used(trust.chain(policy.tls.client.iter().map(|client| &client.trust)).collect());
     declared("trust", &policy.tls.trust, &trust, out);
 

@@ -2,14 +2,26 @@
 
 mod tokenless;
 
+use super::remote_keys;
 use crate::diagnostic::{Code, Diagnostic, Diagnostics, Spanned, Text};
 use crate::files::Files;
 use crate::source::Policy;
+use crate::source::identity::Provider;
+use crate::source::key_sets::Keys;
 use veilwire_engine::identity::KeySet;
-use veilwire_engine::policy::model::Algorithm;
+use veilwire_engine::policy::model::{Algorithm, RemoteKeys};
 
-/// The JWKS document of each provider, read and tried.
-pub(super) fn resolve(policy: &Policy, files: &dyn Files, out: &mut Diagnostics) -> Vec<Option<String>> {
+/// Where the keys of a provider are.
+#[derive(Clone, Debug)]
+pub enum KeyPlace {
+    /// The JWKS document, read and tried.
+    Inline(String),
+    /// A service that is asked.
+    Remote(RemoteKeys),
+}
+
+/// Where the keys of each provider are.
+pub(super) fn resolve(policy: &Policy, files: &dyn Files, out: &mut Diagnostics) -> Vec<Option<KeyPlace>> {
     for group in &policy.groups {
         for (provider, _) in &group.body.from {
             super::refer(Code::E0308, "identity provider", provider, &policy.identity, out);
@@ -28,20 +40,28 @@ pub(super) fn resolve(policy: &Policy, files: &dyn Files, out: &mut Diagnostics)
     }
     same_issuer(policy, out);
     tokenless::resolve(policy, out);
-    policy
-        .identity
-        .iter()
-        .map(|provider| {
-            let file = provider.body.jwks_file.as_ref()?;
-            let algorithms = &provider.body.algorithms;
-            let (text, keys) = read_keys(file, algorithms, files, out)?;
-            let usable = algorithms.iter().any(|algorithm| keys.keys_for(algorithm.value).next().is_some());
-            if !usable && !algorithms.is_empty() {
-                out.push(unusable(file, "it has none for the accepted algorithms".to_owned()));
-            }
-            Some(text)
-        })
-        .collect()
+    policy.identity.iter().map(|provider| resolve_keys(policy, &provider.body, files, out)).collect()
+}
+
+fn resolve_keys(
+    policy: &Policy,
+    provider: &Provider,
+    files: &dyn Files,
+    out: &mut Diagnostics,
+) -> Option<KeyPlace> {
+    let file = match provider.keys.as_ref()? {
+        Keys::File(file) => file,
+        Keys::Fetched(fetched) => {
+            return remote_keys::resolve(policy, provider, fetched, out).map(KeyPlace::Remote);
+        }
+    };
+    let algorithms = &provider.algorithms;
+    let (text, keys) = read_keys(file, algorithms, files, out)?;
+    let usable = algorithms.iter().any(|algorithm| keys.keys_for(algorithm.value).next().is_some());
+    if !usable && !algorithms.is_empty() {
+        out.push(unusable(file, "it has none for the accepted algorithms".to_owned()));
+    }
+    Some(KeyPlace::Inline(text))
 }
 
 /// A token names its provider by its issuer, so an issuer has one.

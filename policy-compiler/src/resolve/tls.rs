@@ -3,6 +3,7 @@
 use crate::diagnostic::{Code, Diagnostic, Diagnostics, Text};
 use crate::files::Files;
 use crate::source::Policy;
+use crate::source::services::SYSTEM;
 use crate::source::tls::Certificate;
 
 /// Checks `spec.tls`, and what upstreams refer to.
@@ -18,6 +19,12 @@ pub(super) fn resolve(policy: &Policy, files: &dyn Files, out: &mut Diagnostics)
     }
     if let Some(client) = &tls.client {
         super::refer(Code::E0307, "trust", &client.trust, &tls.trust, out);
+    }
+    for service in &policy.services {
+        let named = service.body.peer.trust.as_ref().filter(|trust| trust.value != SYSTEM);
+        if let Some(trust) = named {
+            super::refer(Code::E0307, "trust", trust, &tls.trust, out);
+        }
     }
     for upstream in &policy.upstreams {
         if let Some(trust) = &upstream.body.trust {

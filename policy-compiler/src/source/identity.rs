@@ -3,6 +3,7 @@
 pub mod tokenless;
 
 use super::choice;
+use super::key_sets::{self, Keys};
 use super::reader::{Fields, Named, boolean, check_name, duration, list, text, texts};
 use super::yaml::{Kind, Node};
 use crate::diagnostic::{Code, Diagnostic, Diagnostics, Spanned, Text};
@@ -18,8 +19,8 @@ pub struct Provider {
     pub audiences: Vec<Text>,
     /// `algorithms`.
     pub algorithms: Vec<Spanned<Algorithm>>,
-    /// `jwks: {inline: {file}}`.
-    pub jwks_file: Option<Text>,
+    /// `jwks` or `discovery`.
+    pub keys: Option<Keys>,
     /// `groupsClaim`.
     pub groups_claim: Option<Text>,
     /// `leeway` in seconds.
@@ -59,7 +60,7 @@ pub fn read(node: &Node, name: &Text, out: &mut Diagnostics) -> Provider {
         provider.audiences = jwt.require("audiences").map(|node| texts(node, out)).unwrap_or_default();
         provider.algorithms =
             jwt.require("algorithms").map(|node| list(node, read_algorithm, out)).unwrap_or_default();
-        provider.jwks_file = jwt.require("jwks").and_then(|node| read_jwks(node, out));
+        provider.keys = key_sets::read(&mut jwt, out);
         provider.groups_claim = jwt.require("groupsClaim").and_then(|node| text(node, out));
         provider.leeway = jwt.take("leeway").and_then(|node| duration(node, 0, 3600, out));
         provider.max_age = jwt.take("maxAge").and_then(|node| duration(node, 1, 366 * 86_400, out));
@@ -178,22 +179,4 @@ fn read_algorithm(node: &Node, out: &mut Diagnostics) -> Option<Spanned<Algorith
         return None;
     }
     choice(node, "algorithm", &known, &later, out)
-}
-
-fn read_jwks(node: &Node, out: &mut Diagnostics) -> Option<Text> {
-    let mut fields = Fields::open(node, "`jwks`", out)?;
-    let later = ["cluster", "service", "path", "refresh", "serveStaleFor"];
-    let fetched = later.iter().any(|key| fields.has(key));
-    for key in later {
-        fields.not_yet(key, out);
-    }
-    let inline = if fetched { fields.take("inline") } else { fields.require("inline") };
-    let file = inline.and_then(|node| {
-        let mut inline = Fields::open(node, "`inline`", out)?;
-        let file = inline.require("file").and_then(|node| text(node, out));
-        inline.close(out);
-        file
-    });
-    fields.close(out);
-    file
 }

@@ -144,8 +144,8 @@ fn check_aws_name(text: &Text, out: &mut Diagnostics) -> bool {
     usable
 }
 
-/// A DNS name or an IP address.
-fn check_host(text: &Text, out: &mut Diagnostics) -> bool {
+/// Whether `text` is a DNS name or an IP address.
+pub fn check_host(text: &Text, out: &mut Diagnostics) -> bool {
     text.value.parse::<IpAddr>().is_ok() || check_dns_name(text, out)
 }
 

@@ -53,7 +53,7 @@ fn verifier_for(key: &Value) -> Option<TokenVerifier> {
 }
 
 fn signature_verdict(verifier: &TokenVerifier, token: &str) -> Result<(), TokenError> {
-    verifier.verify_signature(&Jws::parse(token.as_bytes())?, &AnyPayload)
+    verifier.verify_signature(&Jws::parse(token.as_bytes())?, verifier.keys.as_ref(), &AnyPayload)
 }
 
 /// Does the key say that it is for another algorithm than the token?
@@ -212,6 +212,7 @@ fn refusals_have_names_of_their_own() {
         TokenError::Extension,
         TokenError::KeyUnknown,
         TokenError::KeyAmbiguous,
+        TokenError::KeysUnavailable,
         TokenError::KeyMismatch,
         TokenError::Signature,
         TokenError::Unverifiable,
@@ -234,5 +235,5 @@ fn refusals_have_names_of_their_own() {
     assert_eq!(names.len(), all.len());
     assert!(names.iter().all(|name| name.starts_with("token-")));
     let not_the_callers: Vec<_> = all.iter().filter(|error| !error.is_caller_fault()).collect();
-    assert_eq!(not_the_callers, [&TokenError::Unverifiable]);
+    assert_eq!(not_the_callers, [&TokenError::KeysUnavailable, &TokenError::Unverifiable]);
 }

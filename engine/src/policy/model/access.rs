@@ -1,6 +1,7 @@
 //! Who vouches for callers, and what rules ask of them and of requests. Plain data, no behaviour.
 
 use super::provider::ProviderKind;
+use super::remote::RemoteKeys;
 use crate::policy::id::{ClaimId, GroupId, MaskId, ProviderId, RouteId};
 use crate::policy::pattern::Pattern;
 use serde::{Deserialize, Serialize};
@@ -47,6 +48,9 @@ pub struct Provider {
     /// Only tokens that are bound to the client's certificate (RFC 8705 section 3) are accepted.
     #[serde(default)]
     pub bound: bool,
+    /// Where its keys are fetched; `jwks` is empty then.
+    #[serde(default)]
+    pub remote: Option<RemoteKeys>,
 }
 
 /// Where a token is in a request.

@@ -5,6 +5,7 @@
 
 use super::super::yaml::Yaml;
 use super::{Contradiction, Deployment, message};
+use crate::source::services::SYSTEM;
 use crate::source::tls::{Certificate, ClientCertificate, Profile, Tls};
 use crate::source::upstreams::{Protocol, Upstream};
 use std::net::IpAddr;
@@ -26,6 +27,8 @@ const SIGNATURES: &[&str] = &[
     "rsa_pss_rsae_sha384",
     "rsa_pss_rsae_sha512",
 ];
+/// Where Debian, Ubuntu, Alpine and Envoy's own images have the authorities of the system.
+const SYSTEM_AUTHORITIES: &str = "/etc/ssl/certs/ca-certificates.crt";
 const MAX_VERIFY_DEPTH: u64 = 4;
 
 /// What callers meet.
@@ -136,12 +139,12 @@ fn name_of(san_type: &str, kind: &str, value: &str) -> Yaml {
 }
 
 fn authority(tls: &Tls, name: &str, deployment: &Deployment) -> Result<Yaml, Contradiction> {
-    let trust = tls.trust.iter().find(|trust| trust.name.value == name).ok_or(Contradiction("tls.trust"))?;
-    let path = trust.body.file.as_ref().ok_or(Contradiction("tls.trust.file"))?;
-    Ok(Yaml::map([
-        ("trusted_ca", file(&path.value, deployment)),
-        ("max_verify_depth", MAX_VERIFY_DEPTH.into()),
-    ]))
+    let path = match tls.trust.iter().find(|trust| trust.name.value == name) {
+        Some(trust) => trust.body.file.as_ref().ok_or(Contradiction("tls.trust.file"))?.value.as_str(),
+        None if name == SYSTEM => SYSTEM_AUTHORITIES,
+        None => return Err(Contradiction("tls.trust")),
+    };
+    Ok(Yaml::map([("trusted_ca", file(path, deployment)), ("max_verify_depth", MAX_VERIFY_DEPTH.into())]))
 }
 
 fn file(reference: &str, deployment: &Deployment) -> Yaml {

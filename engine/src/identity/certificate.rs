@@ -138,7 +138,10 @@ pub fn is_name_pattern(name: &CertificateName, pattern: &str) -> bool {
             let name = pattern.strip_prefix("*.").unwrap_or(pattern);
             is_dns_name(name) && !name.bytes().any(|byte| byte.is_ascii_uppercase())
         }
-        CertificateName::Subject => !pattern.is_empty() && !pattern.chars().any(char::is_control),
+        // A `*` would be meant as a pattern, and there are none of subjects.
+        CertificateName::Subject => {
+            !pattern.is_empty() && !pattern.contains(|c: char| c == '*' || c.is_control())
+        }
     }
 }
 

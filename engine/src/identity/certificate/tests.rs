@@ -164,6 +164,10 @@ fn patterns_stand_for_whole_segments() {
     for bad in ["*.*.test", "a*.test", "*", "Acme.test"] {
         assert!(!is_name_pattern(&CertificateName::Dns, bad), "{bad}");
     }
+    assert!(is_name_pattern(&CertificateName::Subject, "O=Example,CN=agent"));
+    for bad in ["", "O=Example,CN=*", "*", "CN=a\n"] {
+        assert!(!is_name_pattern(&CertificateName::Subject, bad), "{bad}");
+    }
     // The deepest id is in the groups of all depths; a deeper one is nobody.
     let deep = format!("spiffe://acme.test{}", "/a".repeat(MAX_SEGMENTS));
     assert!(fits("spiffe://acme.test/**", &deep));

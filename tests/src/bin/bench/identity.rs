@@ -101,16 +101,21 @@ fn measure(rounds: usize) -> Result<Value> {
         }
     }
     let added = |listener, baseline| -> Result<Value> {
-        let base = median(&slices, (baseline, NONE))?;
+        // Of the same round: what else the machine does changes slowly.
+        let base = of(&slices, (baseline, NONE))?;
         let kinds = COLD.map(|(kind, _)| kind).into_iter().chain([CACHED]);
-        kinds.map(|kind| Ok((kind.to_owned(), rounded(median(&slices, (listener, kind))? - base)))).collect()
+        let added = |kind| -> Result<f64> {
+            let pairs = of(&slices, (listener, kind))?.iter().zip(base);
+            median(pairs.map(|(with, without)| with - without).collect())
+        };
+        kinds.map(|kind| Ok((kind.to_owned(), rounded(added(kind)?)))).collect()
     };
     Ok(json!({
         "identity": { "added_us": added(Listener::Veilwire, Listener::Veilwire)? },
         "jwt_authn": { "added_us": added(Listener::JwtAuthn, Listener::Plain)? },
         "exchange": {
-            "plain_us": rounded(median(&slices, (Listener::Plain, NONE))?),
-            "without_token_us": rounded(median(&slices, (Listener::Veilwire, NONE))?),
+            "plain_us": rounded(median(of(&slices, (Listener::Plain, NONE))?.to_vec())?),
+            "without_token_us": rounded(median(of(&slices, (Listener::Veilwire, NONE))?.to_vec())?),
         },
         "decide": decisions()?,
         "rounds": rounds,
@@ -128,8 +133,11 @@ fn decisions() -> Result<Value> {
     all.into_iter().collect()
 }
 
-fn median(slices: &Slices, key: (Listener, &'static str)) -> Result<f64> {
-    let mut all = slices.get(&key).cloned().with_context(|| format!("nothing measured of {key:?}"))?;
+fn of<'s>(slices: &'s Slices, key: (Listener, &'static str)) -> Result<&'s [f64]> {
+    slices.get(&key).map(Vec::as_slice).with_context(|| format!("nothing measured of {key:?}"))
+}
+
+fn median(mut all: Vec<f64>) -> Result<f64> {
     all.sort_by(f64::total_cmp);
     all.get(all.len() / 2).copied().context("no slices")
 }

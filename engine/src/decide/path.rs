@@ -13,7 +13,7 @@ use std::borrow::Cow;
 pub fn normal(path: &str) -> Option<Cow<'_, str>> {
     let plain =
         !path.bytes().any(|byte| matches!(byte, b'%' | b'\\') || byte.is_ascii_control() || byte == b' ');
-    let decoded = if plain { Cow::Borrowed(path) } else { Cow::Owned(decoded(path).filter(is_settled)?) };
+    let decoded = if plain { Cow::Borrowed(path) } else { Cow::Owned(decoded(path)?) };
     let mut segments = decoded.strip_prefix('/')?.split('/').peekable();
     while let Some(segment) = segments.next() {
         let last = segments.peek().is_none();
@@ -27,7 +27,7 @@ pub fn normal(path: &str) -> Option<Cow<'_, str>> {
 /// With escapes of unreserved characters (RFC 3986 section 2.3) decoded, and all others in upper case.
 fn decoded(path: &str) -> Option<String> {
     let mut text = String::with_capacity(path.len());
-    let mut rest = path;
+    let (mut rest, mut strays) = (path, Vec::new());
     while let Some(character) = rest.chars().next() {
         let after = rest.get(character.len_utf8()..)?;
         if character != '%' {
@@ -38,9 +38,9 @@ fn decoded(path: &str) -> Option<String> {
             rest = after;
             continue;
         }
-        let digits = after.get(..2).filter(|digits| digits.bytes().all(|byte| byte.is_ascii_hexdigit()));
-        let Some(digits) = digits else {
+        let Some(digits) = after.get(..2).filter(|_| is_escape(rest)) else {
             // No escape: it stands for itself, here and in Envoy.
+            strays.push(text.len());
             text.push('%');
             rest = after;
             continue;
@@ -56,15 +56,16 @@ fn decoded(path: &str) -> Option<String> {
         }
         rest = after.get(2..)?;
     }
-    Some(text)
+    // SECURITY: in `/%%36%31dmin` the first `%` is no escape, and what follows makes one of it: `/%61dmin`, which is `/admin` to an
+    // upstream that decodes once more.
+    let is_settled = strays.into_iter().all(|at| text.get(at..).is_some_and(|stray| !is_escape(stray)));
+    is_settled.then_some(text)
 }
 
-/// Would decoding again change nothing?
-///
-/// SECURITY: in `/%%36%31dmin` the first `%` is no escape, and what follows makes one of it: `/%61dmin`, which is `/admin` to an
-/// upstream that decodes once more.
-fn is_settled(path: &String) -> bool {
-    decoded(path).is_some_and(|again| again == *path)
+/// Does an escape begin here?
+fn is_escape(text: &str) -> bool {
+    let digits = text.strip_prefix('%').and_then(|digits| digits.get(..2));
+    digits.is_some_and(|digits| digits.bytes().all(|byte| byte.is_ascii_hexdigit()))
 }
 
 /// Is `path` this one or below it? `base` has no slash at its end.
@@ -92,6 +93,7 @@ mod tests {
             ("/%2561dmin", Some("/%2561dmin")),
             ("/%%36%31dmin", None),
             ("/%6%31dmin", None),
+            ("/%%38%31", None),
             ("/%25%32%66", Some("/%252f")),
             ("/...", Some("/...")),
             ("/a/.b", Some("/a/.b")),

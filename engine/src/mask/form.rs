@@ -150,9 +150,8 @@ impl FormBody {
                 sink.replace_field(field, Some(&std::mem::take(&mut self.kept)), at);
             }
         }
-        if self.part != Part::Name {
-            self.name.clear();
-        }
+        // Also of a field without `=`: what it is called says nothing about the next one.
+        self.name.clear();
         Ok(())
     }
 

@@ -10,6 +10,9 @@ pub const REFRESH: u64 = 300;
 /// `serveStaleFor` when a policy names none: an hour.
 pub const SERVE_STALE: u64 = 3_600;
 
+/// What says that a key set is fetched, and how.
+const FETCHED: [&str; 4] = ["service", "path", "refresh", "serveStaleFor"];
+
 /// Where the keys of a provider are.
 #[derive(Clone, Debug)]
 pub enum Keys {
@@ -66,19 +69,20 @@ fn read_discovery(node: &Node, out: &mut Diagnostics) -> Option<Keys> {
 fn read_jwks(node: &Node, out: &mut Diagnostics) -> Option<Keys> {
     let mut fields = Fields::open(node, "`jwks`", out)?;
     fields.not_yet("cluster", out);
-    let fetched = ["service", "path", "refresh", "serveStaleFor"].iter().any(|key| fields.has(key));
+    let fetched = FETCHED.iter().any(|key| fields.has(key));
     let keys = match fields.entry("inline") {
         Some(inline) if fetched => {
             let message = "a key set is in the policy or at a service";
             out.push(Diagnostic::at(Code::E0341, inline.key.span, message).help("leave one of them out"));
-            ["service", "path", "refresh", "serveStaleFor"].into_iter().for_each(|key| {
-                fields.take(key);
-            });
+            pass_over(&mut fields);
             None
         }
         Some(inline) => read_inline(&inline.value, out).map(Keys::File),
+        None if fields.has("cluster") => {
+            pass_over(&mut fields);
+            None
+        }
         None if fetched => read_fetched(&mut fields, Document::KeySet, node.span, out),
-        None if fields.has("cluster") => None,
         None => {
             fields.require("inline");
             None
@@ -86,6 +90,13 @@ fn read_jwks(node: &Node, out: &mut Diagnostics) -> Option<Keys> {
     };
     fields.close(out);
     keys
+}
+
+/// Keys of a fetched set beside what makes them wrong: they are known, and judged once that is gone.
+fn pass_over(fields: &mut Fields<'_>) {
+    for key in FETCHED {
+        fields.take(key);
+    }
 }
 
 fn read_inline(node: &Node, out: &mut Diagnostics) -> Option<Text> {

@@ -426,6 +426,21 @@ fn an_upstream_that_is_a_bare_address_must_prove_that_address() {
 }
 
 #[test]
+fn a_service_is_a_cluster_that_proves_its_name() {
+    let compiled = compile(&source("tests/ui/W0708-unused-service.yaml"));
+    let (_, cluster) = compiled.envoy_yaml.split_once("name: service.idp\n").unwrap();
+    let (cluster, _) = cluster.split_once("overload_manager").unwrap();
+    for line in [
+        "sni: id.example.com",
+        "auto_sni_san_validation: true",
+        "filename: /etc/ssl/certs/ca-certificates.crt",
+        "tls_maximum_protocol_version: TLSv1_3",
+    ] {
+        assert!(cluster.contains(line), "{line}: {cluster}");
+    }
+}
+
+#[test]
 fn an_upstream_is_spoken_to_as_its_policy_says() {
     let yaml = compile(&edited(&[])).envoy_yaml;
     assert!(yaml.contains("http_protocol_options: {}") && !yaml.contains("http2_protocol_options: {}"));

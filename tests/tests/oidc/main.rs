@@ -4,5 +4,6 @@
 
 mod kill;
 mod providers;
+mod reload;
 mod stage;
 mod waiting;

@@ -1,8 +1,11 @@
 //! A gateway whose policy fetches keys, its upstream, and callers.
 
-use serde_json::json;
+use serde_json::{Value, json};
+use std::path::Path;
+use veilwire_policy_compiler::files::DiskFiles;
+use veilwire_policy_compiler::{Deployment, Source, compile_policy};
 use veilwire_tests::deadline::unix_seconds;
-use veilwire_tests::demo::kit::replace_once;
+use veilwire_tests::demo::kit::{filter_module, on_free_ports, replace_once};
 use veilwire_tests::envoy::Options;
 use veilwire_tests::pki::{Identity, Pki};
 use veilwire_tests::site::{Kit, Site};
@@ -87,6 +90,53 @@ impl Scripted {
     pub(crate) fn upstream_answers(&self) {
         answer(&self.site);
     }
+}
+
+/// A gateway that takes other listeners while it runs, and those of the next revision of its policy.
+pub(crate) fn reloadable() -> (Scripted, String) {
+    let (mut idp, mut upstream, mut text) = (None, None, String::new());
+    let kit = Kit::edited("oidc.yaml", |pki| {
+        let idp = idp.insert(Upstream::start_service(pki, Identity::Upstream)?);
+        let upstream = upstream.insert(Upstream::start(pki)?);
+        let placed = format!("host: 127.0.0.1, port: {}", upstream.port());
+        let policy = POLICY.replace("9444", &idp.port().to_string());
+        text = replace_once(&policy, "host: localhost, port: 9443", &placed)?;
+        Ok(text.clone())
+    })
+    .unwrap();
+    let next = next_revision(&kit, &text);
+    let bootstrap = std::fs::read_to_string(&kit.config).unwrap();
+    let listeners = kit.folder().join("listeners.json");
+    publish(&bootstrap, &listeners);
+    let mut bootstrap: Value = serde_saphyr::from_str(&bootstrap).unwrap();
+    bootstrap["static_resources"].as_object_mut().unwrap().remove("listeners");
+    bootstrap["dynamic_resources"] = json!({ "lds_config": { "path_config_source": { "path": listeners }, "resource_api_version": "V3" } });
+    std::fs::write(&kit.config, bootstrap.to_string()).unwrap();
+    let options = Options { concurrency: 2, ..Options::default() };
+    let idp = idp.unwrap();
+    let issuer = format!("https://localhost:{}", idp.port());
+    let site = Site::of(kit, upstream.unwrap(), &options).unwrap();
+    (Scripted { site, idp, issuer }, next)
+}
+
+fn next_revision(kit: &Kit, text: &str) -> String {
+    let source = Source::new("oidc.yaml", text.replace("revision: 1", "revision: 2"));
+    let deployment = Deployment {
+        files: kit.folder().display().to_string(),
+        wasm: filter_module().unwrap().display().to_string(),
+    };
+    let compiled = compile_policy(&source, &DiskFiles::new(kit.folder()), &deployment).unwrap();
+    on_free_ports(&compiled.envoy_yaml).unwrap()
+}
+
+/// Hands the listeners of a configuration to Envoy, as a file that takes the place of the one before at once.
+pub(crate) fn publish(configuration: &str, listeners: &Path) {
+    let configuration: Value = serde_saphyr::from_str(configuration).unwrap();
+    let mut listener = configuration["static_resources"]["listeners"][0].clone();
+    listener["@type"] = json!("type.googleapis.com/envoy.config.listener.v3.Listener");
+    let beside = listeners.with_extension("new");
+    std::fs::write(&beside, json!({ "resources": [listener] }).to_string()).unwrap();
+    std::fs::rename(beside, listeners).unwrap();
 }
 
 /// A gateway with the policy that `policy` makes, whose upstream has a port.

@@ -42,7 +42,7 @@ impl Exchange {
                     Err(reason) => self.replace_response(reason, None),
                 }
             }
-            (State::Relay(_) | State::AwaitApproval(_), Source::Proxy) => {
+            (State::Relay(_) | State::AwaitApproval(_) | State::AwaitKeys(_), Source::Proxy) => {
                 self.replace_response(Reason::UpstreamUnavailable, status.filter(|status| *status >= 400))
             }
             // The proxy refused the request before any filter saw it; there is nothing to protect and nothing to add.

@@ -81,6 +81,24 @@ fn waiting_is_bounded_in_time() {
 }
 
 #[test]
+fn an_answer_of_the_proxy_ends_the_waiting() {
+    let mut world = World::new();
+    let mut worker = Worker::new(0, &remote(Document::KeySet));
+    worker.settle(&mut world);
+    let (mut driver, mut host) = request(&world, &worker);
+    assert_eq!(driver.request_head(&mut host, true), Action::Pause);
+    host.properties.insert("response.code_details".into(), b"stream_idle_timeout".to_vec());
+    host.set_response(":status", "504");
+    let _ = driver.response_head(&mut host, true);
+    assert_eq!((host.replies.len(), host.aborts), (1, 0));
+    assert_eq!(host.replies[0].status, 504);
+    assert_eq!(worker.keeper.waiting(), 0);
+    worker.give(&mut world, &keys());
+    driver.deadline(&mut host);
+    assert_eq!((host.resumed, host.replies.len()), (0, 1), "it is over");
+}
+
+#[test]
 fn waiting_is_bounded_in_number() {
     let world = World::new();
     let worker = Worker::new(0, &remote(Document::KeySet));

@@ -1,7 +1,7 @@
 //! Request line and headers: scanned, and rewritten where that is possible.
 //!
 //! A path cannot be changed without naming another resource, so a finding in it is only told. A query is a form. The value of
-//! a header is looked at as it stands and with `%XX` decoded, for only its receiver knows which it is; where it holds nothing it
+//! a header is looked at with `%XX` decoded and as it stands, for only its receiver knows which it is; where it holds nothing it
 //! stays as it is. Headers that frame the message, name its parties or carry the caller's credential are never changed.
 //!
 //! It does not look into base64 or JSON inside a header.
@@ -108,7 +108,10 @@ pub(crate) fn mask_headers(
     Ok(())
 }
 
-/// A text in which something was masked: first as it stands, then what is left with `%XX` decoded.
+/// A text in which something was masked: first with `%XX` decoded, then what is left as it stands.
+///
+/// SECURITY: in this order. As it stands, a value may end at its first escape, and what is behind it would no longer be
+/// known as a part of it.
 pub(super) fn mask(
     text: &[u8],
     at: Location<'_>,
@@ -117,22 +120,23 @@ pub(super) fn mask(
     notes: &mut Notes,
 ) -> Result<Option<Vec<u8>>, MaskError> {
     let mut unit = TextUnit::default();
-    let mut line = Vec::new();
+    let (mut line, mut at, mut replaced) = (Vec::new(), at, 0);
+    if memchr(b'%', text).is_some() {
+        let mut sink = Sink::new(plan, &mut line, notes, plan.state_limit());
+        sink.percent = percent;
+        unit.percent_encoded(text, &mut sink, at)?;
+        unit.finish(&mut sink, at)?;
+        replaced = sink.replaced;
+        // The tokens are those of the first look.
+        at = at.verbatim();
+    }
+    let decoded = std::mem::take(&mut line);
+    let text = if replaced > 0 { &decoded } else { text };
     let mut sink = Sink::new(plan, &mut line, notes, plan.state_limit());
     sink.percent = percent;
     unit.literal(text, &mut sink, at)?;
     unit.finish(&mut sink, at)?;
-    let mut replaced = sink.replaced;
-    if memchr(b'%', &line).is_some() {
-        let mut decoded = Vec::new();
-        let mut sink = Sink::new(plan, &mut decoded, notes, plan.state_limit());
-        sink.percent = percent;
-        // The tokens are those of the first look.
-        unit.percent_encoded(&line, &mut sink, at.verbatim())?;
-        unit.finish(&mut sink, at.verbatim())?;
-        replaced = replaced.saturating_add(sink.replaced);
-        line = decoded;
-    }
+    replaced += sink.replaced;
     Ok((replaced > 0).then_some(line))
 }
 

@@ -193,7 +193,11 @@ impl<'s> Sink<'s> {
             (How::Pseudonym(name), Some(value)) => self.notes.token(name, value, self.plan.pseudonyms()),
             _ => None,
         };
-        match written {
+        // SECURITY: what is kept of a value was read, perhaps from escapes. Where nothing escapes it again it must not end a line, or
+        // the quotes that it stands in.
+        let ends = |byte: u8| byte.is_ascii_control() || matches!(byte, b'"' | b'\\');
+        let is_bare = at.strings == 0 && !self.percent;
+        match written.filter(|text| !(is_bare && text.bytes().any(ends))) {
             Some(text) => self.write_value(text.as_bytes(), at.strings),
             None => self.write_value(chosen.text, 0),
         }

@@ -55,14 +55,14 @@ fn query_headers_and_body_of_an_exchange_share_their_tokens() {
     let (mut driver, mut host, [path, header, body]) =
         ask(&format!("to={EMAIL}"), "cara%40example.com and <EMAIL_7>", &body);
     assert_eq!(path, "/chat?to=%3CEMAIL_1%3E");
-    // What the client wrote as a token is met first: the second look reads `%XX`.
-    assert_eq!(header, "<EMAIL_3> and <EMAIL_2>");
+    // What the client wrote as a token has one of its own.
+    assert_eq!(header, "<EMAIL_2> and <EMAIL_3>");
     assert_eq!(body, "{\"a\":\"<EMAIL_4>\",\"b\":\"<EMAIL_1>\"}");
     host.set_response("x-echo", "<EMAIL_1> eve@example.com");
     let body = "{\"x\":\"<EMAIL_1> <EMAIL_2> <EMAIL_3> <EMAIL_4> <EMAIL_5> eve@example.com\"}";
     assert_eq!(
         answer(&mut driver, &mut host, body),
-        format!("{{\"x\":\"{EMAIL} <EMAIL_7> cara@example.com bob@example.com <EMAIL_5> [EMAIL]\"}}")
+        format!("{{\"x\":\"{EMAIL} cara@example.com <EMAIL_7> bob@example.com <EMAIL_5> [EMAIL]\"}}")
     );
     assert_eq!(FakeHost::header(&host.response, "x-echo"), Some("<EMAIL_1> [EMAIL]"));
     driver.finish(&mut host);

@@ -231,6 +231,9 @@ fn a_part_of_text_has_the_token_of_its_text() {
         ("\"who\"", "{\"a\":1}\r\nand\r\n--XX-4", token("{\"a\":1}\r\nand\r\n--XX-4")),
         ("\"id\"; filename=\"a.txt\"", "519-12-1204", "***04".to_owned()),
         ("\"id\"", "51", "[ID]".to_owned()),
+        // What is kept could end a line or the quotes that it stands in.
+        ("\"id\"", "519-12-120\n4", "[ID]".to_owned()),
+        ("\"id\"", "519-12-120\"4", "[ID]".to_owned()),
         // Other parts have a text.
         ("\"who\"\r\nContent-Type: application/json", "519121204", "[CONTACT]".to_owned()),
     ] {

@@ -71,6 +71,14 @@ fn names_lead_to_fields() {
         Setup { fields: vec![(4, "$.user"), (3, "$..password"), (0, "$.to[*].mail")], ..Setup::default() };
     let plan = setup.plan();
     form_with(&plan, "user=ada&x=user&user", "user=%5BCONTACT%5D&x=user&user");
+    // A field without `=` says nothing about the next one.
+    form_with(
+        &plan,
+        "a&user=ada&x&y[&password=1&us&er=2",
+        "a&user=%5BCONTACT%5D&x&y[&password=%5BSECRET%5D&us&er=2",
+    );
+    let many = "t[]&".repeat(100);
+    form_with(&plan, &format!("{many}user=1"), &format!("{many}user=%5BCONTACT%5D"));
     form_with(&plan, "%75ser=a%20b+c%&password=&z=1", "%75ser=%5BCONTACT%5D&password=%5BSECRET%5D&z=1");
     form_with(
         &plan,

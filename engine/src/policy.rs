@@ -15,10 +15,10 @@ use crate::identity::{Authenticator, AuthenticatorError, KeyKeeper};
 use crate::mask::detector::{DetectorSet, InvalidDetectors};
 use crate::mask::{InvalidPlan, MaskPlan, Place};
 use artifact::DecodeError;
-use id::{MaskId, ProviderId, RouteId, RuleId};
+use id::{ContentId, MaskId, ProviderId, RouteId, RuleId};
 use model::{
     Audit, CertificateName, Fact, HeadMask, Key, Limits, Model, Predicate, Provider, ProviderKind, Pseudonym,
-    Replacement, Route, Rule, Test, TlsRequirement,
+    Replacement, Route, Rule, Test, Thinking, TlsRequirement,
 };
 use secret::Secret;
 use std::collections::BTreeMap;
@@ -36,7 +36,7 @@ pub struct Policy {
 }
 
 /// Mask plans by what they depend on. A policy has few distinct unions of masks; the bound is for hostile policies.
-type Plans = Mutex<BTreeMap<(Vec<MaskId>, RouteId, Place), Arc<MaskPlan>>>;
+type Plans = Mutex<BTreeMap<(Vec<MaskId>, Option<ContentId>, Thinking, Place), Arc<MaskPlan>>>;
 const MAX_CACHED_PLANS: usize = 1024;
 
 /// Why bytes are not a policy. Never quotes them.
@@ -140,12 +140,13 @@ impl Policy {
         let index = RuleIndex::new(&model).ok_or(InvalidPolicy::TooMany("rules"))?;
         let detectors = Arc::new(DetectorSet::new(std::mem::take(&mut model.automata), &model.detectors)?);
         let policy = Policy { model, digest, authenticator, detectors, index, plans: Plans::default() };
-        // Every mask is tried with every route it may meet, so that no exchange finds out first.
+        // Every mask is tried with every kind of route it may meet, so that no exchange finds out first.
+        let kind = |route: &RouteId| policy.route(*route).map(|route| (route.content, route.thinking));
         for (_, rule) in policy.rules() {
-            for &route in &rule.routes {
-                for place in Place::ALL {
-                    policy.plan(&rule.masks, route, place)?;
-                }
+            let kinds: BTreeMap<_, _> = rule.routes.iter().map(|route| (kind(route), *route)).collect();
+            for (route, place) in kinds.into_values().flat_map(|route| Place::ALL.map(|place| (route, place)))
+            {
+                policy.plan(&rule.masks, route, place)?;
             }
         }
         Ok(policy)
@@ -263,7 +264,9 @@ impl Policy {
         place: impl Into<Place>,
     ) -> Result<Option<Arc<MaskPlan>>, InvalidPlan> {
         let place = place.into();
-        let key = (masks.to_vec(), route, place);
+        let kind = self.route(route).ok_or(InvalidPlan::Dangling)?;
+        // Of a route only this much is in a plan, so routes share theirs.
+        let key = (masks.to_vec(), kind.content.filter(|_| place.is_body()), kind.thinking, place);
         let mut plans = self.plans.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(plan) = plans.get(&key) {
             return Ok((!plan.is_idle()).then(|| Arc::clone(plan)));

@@ -2,7 +2,8 @@
 //!
 //! The first key that is masked to some form keeps it; the next ones carry an ordinal (`[EMAIL:2]`). So a key with a
 //! finding is held from its first replacement to its end. What is remembered is one hash per masked form and object, not
-//! per key: a map with thousands of addresses as keys needs one entry.
+//! per key: a map with thousands of addresses as keys needs one entry, where they have one placeholder. A key that the sender wrote
+//! like a form that was given out before stays as it is.
 
 use super::MaskError;
 use super::text::Sink;

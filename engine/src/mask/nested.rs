@@ -75,7 +75,9 @@ impl Nested {
     ) -> Result<(), MaskError> {
         if self.phase == Phase::Blank {
             match text {
-                [byte] if is_blank(*byte) => return self.document.unit.cell(raw, text, sink, base),
+                text if text.iter().all(may_precede) => {
+                    return self.document.unit.cell(raw, text, sink, base);
+                }
                 [b'{' | b'['] => self.open(sink, base)?,
                 _ => self.phase = Phase::Text,
             }
@@ -104,7 +106,7 @@ impl Nested {
         sink: &mut Sink<'_>,
         base: Location<'_>,
     ) -> Result<(), MaskError> {
-        let first = block.text.iter().find(|byte| !is_blank(**byte));
+        let first = block.text.iter().find(|byte| !may_precede(byte));
         match (self.phase, first) {
             // Blanks are text until a document opens.
             (Phase::Blank, None) => return self.document.unit.block(block, sink, base),
@@ -179,7 +181,7 @@ impl Nested {
     ) -> Result<Left<'i>, MaskError> {
         match self.phase {
             Phase::Blank => {
-                let length = rest.iter().position(|&byte| !is_blank(byte)).unwrap_or(rest.len());
+                let length = rest.iter().position(|byte| !may_precede(byte)).unwrap_or(rest.len());
                 let (blanks, rest) = rest.split_at_checked(length).unwrap_or((rest, &[]));
                 self.document.unit.literal(blanks, sink, base)?;
                 match rest.first() {
@@ -251,4 +253,9 @@ impl Nested {
         scalar.release(unit, sink, base)?;
         walker.take_escape(|raw, byte| unit.cell(raw, &[byte], sink, base))
     }
+}
+
+/// May a document begin behind this byte? Blanks, and the bytes of a byte order mark, which some readers skip.
+fn may_precede(byte: &u8) -> bool {
+    is_blank(*byte) || matches!(byte, 0xEF | 0xBB | 0xBF)
 }

@@ -9,6 +9,8 @@
 
 use crate::decision::Direction;
 use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::hash::{BuildHasher as _, RandomState};
 use std::rc::Rc;
 
 /// The pseudonyms of one exchange; clones share them.
@@ -36,15 +38,23 @@ pub(crate) enum Form {
 
 #[derive(Default)]
 struct Table {
-    entries: Vec<Entry>,
+    /// By name; a value is numbered by its place there, beginning with 1.
+    names: BTreeMap<String, Values>,
+    count: usize,
     bytes: usize,
 }
 
-struct Entry {
-    name: String,
-    number: u32,
-    value: Vec<u8>,
+/// The values of one name.
+#[derive(Default)]
+struct Values {
+    /// SECURITY: keyed at random, so that nobody can make values meet.
+    hasher: RandomState,
+    list: Vec<Value>,
+    /// Places in `list`, by hash.
+    places: BTreeMap<u64, Vec<usize>>,
 }
+
+struct Value(Vec<u8>);
 
 /// Most bytes of values in one table.
 const MAX_BYTES: usize = 64 * 1024;
@@ -63,7 +73,7 @@ impl Pseudonyms {
     /// How many values have a token.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.0.try_borrow().map_or(0, |table| table.entries.len())
+        self.0.try_borrow().map_or(0, |table| table.count)
     }
 
     /// Has nothing a token?
@@ -103,32 +113,48 @@ impl Party {
     pub(crate) fn value(&self, token: &[u8]) -> Option<(Vec<u8>, Form)> {
         let (name, number, form) = read(token)?;
         let table = self.table.0.try_borrow().ok()?;
-        let known =
-            |entry: &&Entry| entry.number == number && entry.name.as_bytes().eq_ignore_ascii_case(name);
-        Some((table.entries.iter().find(known)?.value.clone(), form))
+        let known = table.names.iter().find(|(known, _)| known.as_bytes().eq_ignore_ascii_case(name));
+        let place = usize::try_from(number).ok()?.checked_sub(1)?;
+        let Value(value) = known?.1.list.get(place)?;
+        Some((value.clone(), form))
     }
 }
 
 impl Table {
     fn number(&mut self, name: &str, value: &[u8], limit: usize) -> Option<u32> {
-        if let Some(known) = self.entries.iter().find(|entry| entry.name == name && entry.value == value) {
-            return Some(known.number);
+        if let Some(known) = self.names.get(name).and_then(|values| values.number(value)) {
+            return Some(known);
         }
         let bytes = self.bytes.checked_add(value.len()).filter(|&bytes| bytes <= MAX_BYTES)?;
-        if self.entries.len() >= limit {
+        if self.count >= limit {
             return None;
         }
-        let number = u32::try_from(self.entries.iter().filter(|entry| entry.name == name).count()).ok()? + 1;
-        self.bytes = bytes;
-        self.entries.push(Entry { name: name.to_owned(), number, value: value.to_vec() });
+        let number = self.names.entry(name.to_owned()).or_default().add(value)?;
+        (self.bytes, self.count) = (bytes, self.count.saturating_add(1));
         Some(number)
     }
 }
 
-impl Drop for Entry {
+impl Values {
+    fn number(&self, value: &[u8]) -> Option<u32> {
+        let mut places = self.places.get(&self.hasher.hash_one(value))?.iter();
+        let place = places.find(|&&place| self.list.get(place).is_some_and(|Value(known)| known == value))?;
+        u32::try_from(*place).ok()?.checked_add(1)
+    }
+
+    fn add(&mut self, value: &[u8]) -> Option<u32> {
+        let place = self.list.len();
+        let number = u32::try_from(place).ok()?.checked_add(1)?;
+        self.places.entry(self.hasher.hash_one(value)).or_default().push(place);
+        self.list.push(Value(value.to_vec()));
+        Some(number)
+    }
+}
+
+impl Drop for Value {
     fn drop(&mut self) {
-        self.value.fill(0);
-        std::hint::black_box(&self.value);
+        self.0.fill(0);
+        std::hint::black_box(&self.0);
     }
 }
 

@@ -385,7 +385,7 @@ pub enum RoutePath {
 }
 
 /// What happens to reasoning that may be signed when a finding occurs in it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Thinking {
     /// Refuse the exchange: a changed block would be refused by the provider on the next turn.

@@ -92,6 +92,12 @@ fn names_lead_to_fields() {
     );
     form_with(&plan, "users=1&use=2&user[x]=3&userx=4", "users=1&use=2&user[x]=3&userx=4");
     form_with(&plan, "d=%7B%22password%22%3A1%7D", "d=%7B%22password%22%3A%22%5BSECRET%5D%22%7D");
+    // Some readers skip a byte order mark.
+    form_with(
+        &plan,
+        "d=%EF%BB%BF+%7B%22password%22%3A1%7D&e=%EF%BD%86",
+        "d=%EF%BB%BF+%7B%22password%22%3A%22%5BSECRET%5D%22%7D&e=%EF%BD%86",
+    );
     let (_, ended) =
         whole(&plan, Format::Form, b"user=1&a[password]=2&to=ada@x.com&bob@x.com=1&d={\"password\":1}");
     let places: Vec<String> = ended.unwrap().iter().map(|finding| finding.location.clone()).collect();

@@ -62,12 +62,11 @@ const VARIABLE: &str = "{detector}";
 
 impl Replacements {
     pub(super) fn new(detectors: &[Detector], tags: &[Tag]) -> Result<Replacements, InvalidPlan> {
-        let mut order: Vec<&Tag> = tags.iter().collect();
-        order.sort_by_key(|tag| (Reverse(tag.severity), &tag.name));
-        let entries = tags.iter().map(|tag| {
-            let place = order.iter().position(|other| std::ptr::eq(*other, tag)).unwrap_or(usize::MAX);
-            Entry::new(tag, place)
-        });
+        let mut order: Vec<(usize, &Tag)> = tags.iter().enumerate().collect();
+        order.sort_by_key(|(_, tag)| (Reverse(tag.severity), &tag.name));
+        let ranked = order.iter().zip(0..).map(|((at, tag), place)| Ok((*at, Entry::new(tag, place)?)));
+        let mut entries = ranked.collect::<Result<Vec<_>, InvalidPlan>>()?;
+        entries.sort_by_key(|(at, _)| *at);
         let of_detector = |detector: &Detector| {
             let place = detector.tag.index();
             let tag = tags.get(place).ok_or(InvalidPlan::Dangling)?;
@@ -76,7 +75,7 @@ impl Replacements {
             Ok((place, own))
         };
         Ok(Replacements {
-            tags: entries.collect::<Result<_, _>>()?,
+            tags: entries.into_iter().map(|(_, entry)| entry).collect(),
             detectors: detectors.iter().map(of_detector).collect::<Result<_, _>>()?,
         })
     }

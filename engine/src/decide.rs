@@ -5,6 +5,7 @@
 //! match and a `mayNot` match. Obligations of all matching `may` rules add up. The order of rules never matters. A rule that is
 //! only observed is told, and changes nothing.
 
+mod body;
 mod index;
 mod path;
 mod predicate;
@@ -17,6 +18,8 @@ use crate::policy::id::{GroupId, RouteId, RuleId};
 use crate::policy::model::{Effect, Fact, Literal, Model, Predicate, Rule, Test};
 use crate::time::Timestamp;
 use crate::transport::TransportFacts;
+pub(crate) use body::BodyReader;
+pub use body::{BodyFacts, Stated};
 pub(crate) use index::RuleIndex;
 pub use path::normal as normal_path;
 use predicate::Truth;
@@ -46,7 +49,15 @@ pub struct Facts<'a> {
     pub size: Option<u64>,
     /// When.
     pub now: Timestamp,
+    /// What the body says; none before it was read.
+    pub body: Option<&'a BodyFacts>,
+    /// The model that the path names, where the content of the route says that it does; found by [`decide`].
+    pub model_in_path: Option<&'a Stated>,
 }
+
+/// The outcome on this route depends on the body: it must be read first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BodyWanted(pub RouteId);
 
 /// An outcome, and what rules that are only observed would have made of it.
 #[derive(Debug)]
@@ -60,19 +71,30 @@ pub struct Ruling {
 }
 
 /// Decides one exchange.
-#[must_use]
-pub fn decide(policy: &Policy, facts: &Facts<'_>) -> Ruling {
+///
+/// # Errors
+/// [`BodyWanted`], if a rule that could match asks for what is in the body, which nobody has read yet. A request that is denied
+/// whatever its body says is denied at once.
+pub fn decide(policy: &Policy, facts: &Facts<'_>) -> Result<Ruling, BodyWanted> {
     let model = policy.model();
     let Some(route) = policy.index().route(model, facts) else {
         let decision = Decision::Deny(Denial::because(Reason::Default));
-        return Ruling { decision, route: None, would_deny: Vec::new() };
+        return Ok(Ruling { decision, route: None, would_deny: Vec::new() });
     };
+    let place = policy.content(route).and_then(|content| content.request.model_in_path.as_ref());
+    let model_in_path = place.map(|place| body::model_of_path(facts.path, place));
+    let facts = &Facts { model_in_path: model_in_path.as_ref(), ..*facts };
+    let mut body_wanted = false;
     let (mut denying, mut would_deny, mut rules, mut masks) =
         (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     let mut approval = None;
     let mut scopes = Vec::new();
     for id in policy.index().candidates(route, facts) {
         let Some(rule) = model.rules.get(id.index()) else { continue };
+        if wants_body(model, rule, facts) {
+            body_wanted = true;
+            continue;
+        }
         if !rule_matches(model, rule, facts) {
             if rule.effect == Effect::May && !rule.observe {
                 scopes.extend(missing_scopes(model, rule, facts));
@@ -94,6 +116,8 @@ pub fn decide(policy: &Policy, facts: &Facts<'_>) -> Ruling {
     }
     let decision = if !denying.is_empty() {
         Decision::Deny(Denial { rules: denying, ..Denial::because(Reason::Rule) })
+    } else if body_wanted {
+        return Err(BodyWanted(route));
     } else if rules.is_empty() {
         scopes.sort_unstable();
         scopes.dedup();
@@ -107,7 +131,19 @@ pub fn decide(policy: &Policy, facts: &Facts<'_>) -> Ruling {
             Some(approval) => Decision::Hold(ApprovalRequest::new(permit, approval, facts, facts.now)),
         }
     };
-    Ruling { decision, route: Some(route), would_deny }
+    Ok(Ruling { decision, route: Some(route), would_deny })
+}
+
+/// Does it depend on the body, which nobody has read yet, whether a rule of the route matches?
+fn wants_body(model: &Model, rule: &Rule, facts: &Facts<'_>) -> bool {
+    let is_open = |predicate: &Predicate| match predicate.fact {
+        Fact::Model => facts.body.is_none() && facts.model_in_path.is_none(),
+        Fact::Tool | Fact::RpcMethod => facts.body.is_none(),
+        _ => false,
+    };
+    let (open, known): (Vec<&Predicate>, Vec<&Predicate>) =
+        rule.predicates.iter().partition(|predicate| is_open(predicate));
+    !open.is_empty() && member(model, rule, facts).min(predicate::all(known, facts)) != Truth::No
 }
 
 /// Does a rule of the route match?

@@ -109,6 +109,10 @@ pub enum Reason {
     Content(MaskError),
     /// The upstream did not answer, or Envoy answered in its place.
     UpstreamUnavailable,
+    /// Rules ask for what is in the body, and it is longer than `limits.inspectBody`.
+    BodyLimit,
+    /// Rules ask for what is in the body, and too many bodies are held for them already.
+    Busy,
     /// The host did not do what it was asked to.
     Host,
 }
@@ -142,6 +146,8 @@ impl Reason {
             Reason::PartialContent => "partial-content",
             Reason::Content(error) => error.reason(),
             Reason::UpstreamUnavailable => "upstream-unavailable",
+            Reason::BodyLimit => "body-limit",
+            Reason::Busy => "busy",
             Reason::Host => "host-error",
         }
     }
@@ -156,8 +162,11 @@ impl Reason {
             (Reason::Downstream(_) | Reason::Rule | Reason::Default | Reason::RouteMismatch, _)
             | (Reason::PathFinding | Reason::ApprovalDenied, _) => 403,
             (Reason::Malformed, Direction::Request) => 400,
-            (Reason::ApprovalUnavailable | Reason::Host | Reason::UpstreamUnavailable, _) => 503,
+            (Reason::ApprovalUnavailable | Reason::Host | Reason::UpstreamUnavailable | Reason::Busy, _) => {
+                503
+            }
             (Reason::Upstream(_) | Reason::PartialContent, _) | (_, Direction::Response) => 502,
+            (Reason::BodyLimit, Direction::Request) => 413,
             (Reason::ContentType | Reason::ContentEncoding, Direction::Request) => 415,
             // RFC 9110: content that breaks a limit, and content that is not what it says.
             (

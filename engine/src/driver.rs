@@ -3,6 +3,8 @@
 //! Every failure of the host ends in a refusal; `Driver::fail_closed` is the only place that says how. What waits in
 //! the host's buffer, and how the client of a refused response is told before it is cut, is known here and nowhere else.
 
+mod held;
+
 use crate::bytes::equal;
 use crate::decision::Direction;
 use crate::exchange::{
@@ -12,6 +14,7 @@ use crate::host::{HeadEdits, Host, HostError, HostVerifier, Side};
 use crate::policy::Policy;
 use crate::time::Timestamp;
 use crate::transport::{DNS_SANS_STATE, Peer, TransportFacts, URI_SANS_STATE};
+use held::Arrived;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
@@ -37,6 +40,8 @@ pub struct Driver {
     exchange: Exchange,
     request: Window,
     response: Window,
+    /// What came of the request's body while it waited.
+    arrived: Arrived,
     end: End,
     callouts: Vec<(u32, CalloutId)>,
 }
@@ -79,6 +84,7 @@ impl Driver {
             exchange: Exchange::new(policy, downstream, host.now()),
             request: Window::default(),
             response: Window::default(),
+            arrived: Arrived::Nothing,
             end: End::Open,
             callouts: Vec::new(),
         }
@@ -139,8 +145,7 @@ impl Driver {
             (End::Replied, Direction::Response) => return Action::Continue,
             (End::Replied | End::Cut, _) => return Action::Pause,
             (End::Cutting(_), _) => return self.swallow(host, direction, end),
-            // A host that holds the head only: its body waits with it.
-            (End::Open, Direction::Request) if self.exchange.awaits_keys() => return Action::Pause,
+            (End::Open, Direction::Request) if self.holds_body() => return self.hold_body(host, size, end),
             (End::Open, _) => {}
         }
         if !self.exchange.inspects(direction) {
@@ -169,6 +174,7 @@ impl Driver {
             (End::Replied, Direction::Response) => return Action::Continue,
             (End::Replied | End::Cut, _) => return Action::Pause,
             (End::Cutting(_), _) => return self.refuse_trailers(host, direction),
+            (End::Open, Direction::Request) if self.holds_body() => return self.hold_trailers(host),
             (End::Open, _) => {}
         }
         if !self.exchange.inspects(direction) {
@@ -361,10 +367,14 @@ impl Driver {
     /// Resumes a paused request, or answers it.
     fn wake_up<H: Host>(&mut self, host: &mut H, step: Step, edits: &HeadEdits) {
         let paused = matches!(step, Step::Pause);
-        let action = self.carry_out(host, step, edits);
+        let mut action = self.carry_out(host, step, edits);
         if paused {
             host.wake(self.exchange.next_deadline());
-        } else if action == Action::Continue && host.resume(Side::Request).is_err() {
+        }
+        if self.end == End::Open {
+            action = self.after_wait(host, action);
+        }
+        if action == Action::Continue && host.resume(Side::Request).is_err() {
             let _ = self.fail_closed(host, Direction::Request);
         }
         self.export(host);

@@ -10,6 +10,7 @@
 //! - (f) nothing but the output and the edits ever holds content: events carry names and counts.
 
 mod event;
+mod held;
 mod keys;
 mod request;
 mod response;
@@ -22,14 +23,15 @@ pub use step::{BodyStep, LocalReply, Step};
 
 use crate::approval::{ApprovalRequest, Verdict};
 use crate::audit::{AuditEvent, Outcome};
-use crate::decide::decide_held;
+use crate::decide::{BodyFacts, decide_held};
 use crate::decision::{Denial, Direction, Permit, Reason};
 use crate::host::HeadEdits;
 use crate::mask::{Findings, MaskError, Masker, Notes, Pseudonyms, mask_trailers};
 use crate::policy::Policy;
-use crate::policy::id::RuleId;
+use crate::policy::id::{RouteId, RuleId};
 use crate::time::Timestamp;
 use crate::transport::TransportFacts;
+use held::Held;
 use keys::AwaitedKeys;
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -60,6 +62,10 @@ pub struct Exchange {
     keys_until: Option<Timestamp>,
     /// What stands for values while they are with the upstream.
     pseudonyms: Pseudonyms,
+    /// What came of the body while the request waits.
+    held: Held,
+    /// What the body says, once it was read for the rules.
+    body_facts: Option<BodyFacts>,
 }
 
 /// States are named by what they wait for.
@@ -67,14 +73,16 @@ pub struct Exchange {
 enum State {
     AwaitHead,
     AwaitKeys(Box<AwaitedKeys>),
-    AwaitApproval(Box<Held>),
+    /// On this route.
+    AwaitBody(RouteId),
+    AwaitApproval(Box<Asked>),
     Relay(Permit),
     Done,
 }
 
 /// A request that waits for a verdict, with all that is needed to let it go.
 #[derive(Debug)]
-struct Held {
+struct Asked {
     request: ApprovalRequest,
     callout: CalloutId,
     edits: HeadEdits,
@@ -115,6 +123,7 @@ impl Exchange {
     #[must_use]
     pub fn new(policy: Arc<Policy>, downstream: TransportFacts, now: Timestamp) -> Self {
         let audit = AuditEvent::new(&policy, downstream, now);
+        let held = Held::new(policy.room().clone());
         Exchange {
             policy,
             state: State::AwaitHead,
@@ -129,6 +138,8 @@ impl Exchange {
             next_callout: 0,
             keys_until: None,
             pseudonyms: Pseudonyms::default(),
+            held,
+            body_facts: None,
         }
     }
 
@@ -431,11 +442,15 @@ impl Exchange {
 
     /// Refuses before anything was sent to the upstream.
     fn deny(&mut self, denial: Denial) -> Step {
+        Step::Reply(self.refusal(&denial))
+    }
+
+    fn refusal(&mut self, denial: &Denial) -> LocalReply {
         self.close();
-        self.audit.refused(&self.policy, Direction::Request, &denial);
+        self.audit.refused(&self.policy, Direction::Request, denial);
         let mut reply = self.problem(denial.reason, Direction::Request, &denial.rules);
         reply.ask_for_scopes(&denial.scopes);
-        Step::Reply(reply)
+        reply
     }
 
     fn form(&self) -> Form {
@@ -455,6 +470,7 @@ impl Exchange {
         self.state = State::Done;
         self.request = Leg::Closed;
         self.response = Leg::Closed;
+        self.held.take();
     }
 
     /// What was found so far, for tests and metrics.

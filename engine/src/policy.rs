@@ -8,18 +8,20 @@ pub mod id;
 pub mod model;
 pub mod path;
 pub mod pattern;
+pub(crate) mod room;
 pub mod secret;
 
-use crate::decide::RuleIndex;
+use crate::decide::{BodyReader, RuleIndex};
 use crate::identity::{Authenticator, AuthenticatorError, KeyKeeper};
 use crate::mask::detector::{DetectorSet, InvalidDetectors};
 use crate::mask::{InvalidPlan, MaskPlan, Place};
 use artifact::DecodeError;
 use id::{ContentId, MaskId, ProviderId, RouteId, RuleId};
 use model::{
-    Audit, CertificateName, Fact, HeadMask, Key, Limits, Model, Predicate, Provider, ProviderKind, Pseudonym,
-    Replacement, Route, Rule, Test, Thinking, TlsRequirement,
+    Audit, CertificateName, Content, Fact, HeadMask, Key, Limits, Model, Predicate, Provider, ProviderKind,
+    Pseudonym, Replacement, Route, Rule, Test, Thinking, TlsRequirement,
 };
+use room::Room;
 use secret::Secret;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -32,6 +34,9 @@ pub struct Policy {
     authenticator: Authenticator,
     detectors: Arc<DetectorSet>,
     index: RuleIndex,
+    /// By content.
+    bodies: Vec<BodyReader>,
+    room: Room,
     plans: Plans,
 }
 
@@ -139,7 +144,18 @@ impl Policy {
         }
         let index = RuleIndex::new(&model).ok_or(InvalidPolicy::TooMany("rules"))?;
         let detectors = Arc::new(DetectorSet::new(std::mem::take(&mut model.automata), &model.detectors)?);
-        let policy = Policy { model, digest, authenticator, detectors, index, plans: Plans::default() };
+        let bodies = model.contents.iter().map(BodyReader::new).collect::<Option<Vec<_>>>();
+        let bodies = bodies.ok_or(InvalidPolicy::Dangling("content.request"))?;
+        let policy = Policy {
+            model,
+            digest,
+            authenticator,
+            detectors,
+            index,
+            bodies,
+            room: Room::default(),
+            plans: Plans::default(),
+        };
         // Every mask is tried with every kind of route it may meet, so that no exchange finds out first.
         let kind = |route: &RouteId| policy.route(*route).map(|route| (route.content, route.thinking));
         for (_, rule) in policy.rules() {
@@ -215,6 +231,23 @@ impl Policy {
 
     pub(crate) fn index(&self) -> &RuleIndex {
         &self.index
+    }
+
+    /// The content of a route.
+    pub(crate) fn content(&self, route: RouteId) -> Option<&Content> {
+        let id = self.route(route)?.content?;
+        self.model.contents.get(id.index())
+    }
+
+    /// What reads the bodies of a route's requests for rules; none where the route has no content.
+    pub(crate) fn body_reader(&self, route: RouteId) -> Option<&BodyReader> {
+        let id = self.route(route)?.content?;
+        self.bodies.get(id.index())
+    }
+
+    /// Where bodies are counted that its exchanges hold.
+    pub(crate) fn room(&self) -> &Room {
+        &self.room
     }
 
     /// Whether a rule asks where the client is.
@@ -422,5 +455,6 @@ fn check_limits(limits: &Limits) -> Result<(), InvalidPolicy> {
     in_range("jsonDepth", u32::from(limits.json_depth), 1, 1024)?;
     in_range("pseudonyms", u32::from(limits.pseudonyms), 0, 9_999)?;
     in_range("inflateRatio", limits.inflate_ratio, 1, 1032)?;
+    in_range("inspectBody", limits.inspect_body, 4 * 1024, 16 * 1024 * 1024)?;
     in_range("window", limits.window, 16, 4096)
 }

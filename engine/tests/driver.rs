@@ -1,6 +1,8 @@
 //! The driver on a fake host: what goes through, what pauses, what is cut, and in which callback.
 #![cfg(test)]
 
+#[path = "driver/bodies.rs"]
+mod bodies;
 #[path = "driver/callers.rs"]
 mod callers;
 #[path = "driver/credentials.rs"]
@@ -230,10 +232,15 @@ fn an_approval_holds_and_then_lets_go() {
 fn nothing_of_a_held_request_passes_before_the_verdict() {
     let (mut driver, mut host) = agent("/export");
     assert_eq!(driver.request_head(&mut host, false), Action::Pause);
-    // Envoy brings no body while the head is paused; a host that does is not understood.
-    assert_eq!(feed(&mut driver, &mut host, Request, b"{}", false), b"");
-    assert_eq!(host.replies.len(), 1);
-    assert_eq!(host.resumed, 0);
+    // A host that holds the head only brings the body meanwhile.
+    assert_eq!(feed(&mut driver, &mut host, Request, b"{", false), b"");
+    let question: serde_json::Value = serde_json::from_slice(&host.calls[0].1.body).unwrap();
+    let verdict = format!(r#"{{"approve": true, "digest": {}}}"#, question["digest"]);
+    driver.callout_reply(&mut host, 1, CalloutReply::Answer { status: 200, body: verdict.as_bytes() });
+    assert_eq!((host.resumed, host.replies.len()), (0, 0), "its body has begun, and goes on as one");
+    assert_eq!(feed(&mut driver, &mut host, Request, b"}", false), b"");
+    assert_eq!(feed(&mut driver, &mut host, Request, b"", true), b"{}");
+    assert_eq!((host.resumed, host.replies.len()), (0, 0));
 }
 
 /// What the approval service does, when, and what becomes of the request.

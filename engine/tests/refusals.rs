@@ -14,7 +14,7 @@ use veilwire_engine::driver::{Action, Driver};
 use veilwire_engine::exchange::CalloutReply;
 use veilwire_engine::policy::Policy;
 use veilwire_engine::policy::id::{ContentId, MaskId, RouteId, TagId};
-use veilwire_engine::policy::model::{Attribute, Limits, RoutePath, UnknownContent};
+use veilwire_engine::policy::model::{Attribute, Fact, Limits, Predicate, RoutePath, Test, UnknownContent};
 
 /// No input is known that provokes them.
 const UNREACHABLE: &[&str] = &["scan-overflow"];
@@ -240,6 +240,7 @@ fn every_reason_is_provoked_and_told_in_its_own_word() {
         assert!(!audit.to_string().contains("lovelace"), "{name}: a value is in the audit event");
         provoked.insert(name.to_owned());
     }
+    provoked.extend(held());
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/reference/refusals.md");
     let table = std::fs::read_to_string(path).unwrap();
     let rows = table.lines().filter(|line| line.matches('|').count() == 5);
@@ -249,4 +250,40 @@ fn every_reason_is_provoked_and_told_in_its_own_word() {
         .collect();
     provoked.extend(UNREACHABLE.iter().map(|word| (*word).to_owned()));
     assert_eq!(provoked, words, "every row of the table, and nothing else");
+}
+
+/// What only bodies provoke that are held because rules ask about them.
+fn held() -> [String; 2] {
+    const LONGEST: usize = 16 << 20;
+    let mut model = model();
+    model.contents[0].request = serde_json::from_value(serde_json::json!({"model": ["$.model"]})).unwrap();
+    let asked = Predicate { fact: Fact::Model, test: Test::Exists(true) };
+    model.rules[0].predicates.push(asked);
+    model.limits.inspect_body = u32::try_from(LONGEST).unwrap();
+    let policy = Arc::new(Policy::from_model(&model).unwrap());
+    let start = || {
+        let mut host = FakeHost::new("/chat", Some(&token("agent-7", &["agents"], 600)));
+        let mut driver = Driver::new(Arc::clone(&policy), &host);
+        assert_eq!(driver.request_head(&mut host, false), Action::Pause);
+        (driver, host)
+    };
+    let hold = |(driver, host): &mut (Driver, FakeHost), size: usize| {
+        host.buffer = vec![b' '; size];
+        assert_eq!(driver.body(host, Request, size, false), Action::Pause);
+        host.replies.first().map(|reply| reply.status)
+    };
+    let refused = |(mut driver, mut host): (Driver, FakeHost)| {
+        driver.finish(&mut host);
+        host.audit()["refusal"]["reason"].as_str().unwrap().to_owned()
+    };
+    let mut long = start();
+    assert_eq!(hold(&mut long, LONGEST + 1), Some(413));
+    // As many as a worker holds, and one byte.
+    let mut crowd: Vec<_> = (0..16).map(|_| start()).collect();
+    assert!(crowd.iter_mut().all(|exchange| hold(exchange, LONGEST).is_none()));
+    let mut late = start();
+    assert_eq!(hold(&mut late, 1), Some(503));
+    drop(crowd);
+    assert_eq!(hold(&mut start(), LONGEST), None, "what is over is held no longer");
+    [refused(long), refused(late)]
 }

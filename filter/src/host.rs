@@ -88,21 +88,31 @@ impl<'a> EnvoyHost<'a> {
     /// The header map of a side, if this phase has it.
     fn map(&self, side: Side) -> Result<MapType, HostError> {
         match (side, self.phase) {
-            (Side::Request, Phase::RequestHead | Phase::Callout | Phase::Woken) => {
-                Ok(MapType::HttpRequestHeaders)
+            // Beyond their own callback they are asked for only while the head is held.
+            (
+                Side::Request,
+                Phase::RequestHead
+                | Phase::RequestBody { .. }
+                | Phase::RequestTrailers
+                | Phase::Callout
+                | Phase::Woken,
+            ) => Ok(MapType::HttpRequestHeaders),
+            (Side::RequestTrailers, Phase::RequestTrailers | Phase::Callout | Phase::Woken) => {
+                Ok(MapType::HttpRequestTrailers)
             }
-            (Side::RequestTrailers, Phase::RequestTrailers) => Ok(MapType::HttpRequestTrailers),
             (Side::Response, Phase::ResponseHead) => Ok(MapType::HttpResponseHeaders),
             (Side::ResponseTrailers, Phase::ResponseTrailers) => Ok(MapType::HttpResponseTrailers),
             _ => Err(HostError),
         }
     }
 
-    /// The buffer of a side and its size, if this phase has it. In trailers only a paused body is still there.
+    /// The buffer of a side and its size, if this phase has it. Outside of its own callback only a paused body is still there.
     fn buffer(&self, side: Side) -> Result<(BufferType, usize), HostError> {
         match (side, self.phase) {
             (Side::Request, Phase::RequestBody { size }) => Ok((BufferType::HttpRequestBody, size)),
-            (Side::Request, Phase::RequestTrailers) => Ok((BufferType::HttpRequestBody, usize::MAX)),
+            (Side::Request, Phase::RequestTrailers | Phase::Callout | Phase::Woken) => {
+                Ok((BufferType::HttpRequestBody, usize::MAX))
+            }
             (Side::Response, Phase::ResponseBody { size }) => Ok((BufferType::HttpResponseBody, size)),
             (Side::Response, Phase::ResponseTrailers) => Ok((BufferType::HttpResponseBody, usize::MAX)),
             _ => Err(HostError),

@@ -138,6 +138,7 @@ codes! {
     W0714 "signed reasoning passes without a look",
     E0802 "attribute that no route of the mask has",
     E0803 "mask that hides nothing",
+    E0804 "rule asks for what the requests of a route do not say",
     E0901 "not supported yet",
     E0902 "policy larger than a filter accepts",
     E0999 "the compiler contradicts itself",

@@ -435,6 +435,8 @@ fn limits(resolved: &Resolved<'_>) -> Result<Limits, LowerError> {
         settings.json_depth.as_ref().map_or(Ok(defaults.json_depth), |depth| u16::try_from(depth.value));
     let pseudonyms = settings.pseudonyms.as_ref();
     let pseudonyms = pseudonyms.map_or(Ok(defaults.pseudonyms), |most| u16::try_from(most.value));
+    let body = settings.inspect_body.as_ref();
+    let body = body.map_or(Ok(defaults.inspect_body), |most| u32::try_from(most.value));
     let ratio = settings.inflate_ratio.as_ref();
     let ratio = ratio.map_or(Ok(defaults.inflate_ratio), |ratio| u32::try_from(ratio.value));
     Ok(Limits {
@@ -443,6 +445,7 @@ fn limits(resolved: &Resolved<'_>) -> Result<Limits, LowerError> {
         pseudonyms: pseudonyms.map_err(|_| LowerError::Contradiction("limits"))?,
         json_depth: depth.map_err(|_| LowerError::Contradiction("limits"))?,
         window: window(resolved.policy),
+        inspect_body: body.map_err(|_| LowerError::Contradiction("limits"))?,
         inflate_ratio: ratio.map_err(|_| LowerError::Contradiction("limits"))?,
         unknown_content: settings
             .passing

@@ -55,7 +55,7 @@ impl<'p> Resolved<'p> {
         out.extend(from_packs, |code| complete || !excused.contains(&code));
         let key_sets = identity::resolve(policy, files, out);
         tls::resolve(policy, files, out);
-        rules::resolve(policy, out);
+        rules::resolve(policy, &packs, out);
         Ok(Resolved { policy, packs, tags, detectors, mask_detectors, key_sets })
     }
 }

@@ -67,16 +67,18 @@ fn measure(policy: &Policy, size: u16, spread: bool) -> Result<u128, Failure> {
         transport: &transport,
         size: Some(0),
         now: Timestamp(0),
+        body: None,
+        model_in_path: None,
     };
-    match decide(policy, &facts).decision {
-        Decision::Allow(permit) if permit.rules().len() == 1 => {}
+    match decide(policy, &facts).map(|ruling| ruling.decision) {
+        Ok(Decision::Allow(permit)) if permit.rules().len() == 1 => {}
         other => return Err(format!("not the one rule: {other:?}").into()),
     }
     let mut best = Duration::MAX;
     for _ in 0..10 {
         let begin = Instant::now();
         for _ in 0..ROUNDS {
-            black_box(decide(policy, black_box(&facts)));
+            let _ = black_box(decide(policy, black_box(&facts)));
         }
         best = best.min(begin.elapsed());
     }

@@ -207,6 +207,10 @@ impl Candidates {
 fn texts(rule: &Rule) -> Option<(&Predicate, Vec<&str>)> {
     rule.predicates.iter().find_map(|predicate| {
         let Test::OneOf(wanted) = &predicate.test else { return None };
+        // What is in the body is not known when rules are looked up for the first time.
+        if predicate.fact.is_of_body() {
+            return None;
+        }
         let text = |literal: &'_ Literal| matches!(literal, Literal::Text(_));
         if !wanted.iter().all(text) {
             return None;

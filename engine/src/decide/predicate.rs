@@ -4,6 +4,7 @@
 //! with is unknown, never false. A `may` needs yes; a `mayNot` holds unless no is certain. Comparison is byte for byte.
 
 use super::Facts;
+use super::body::{BodyFacts, Stated};
 use super::path::is_below;
 use crate::identity::{ClaimValue, decode};
 use crate::policy::model::{Effect, Fact, Hours, Literal, Network, Predicate, Test};
@@ -67,6 +68,11 @@ fn holds(predicate: &Predicate, facts: &Facts<'_>) -> Truth {
         },
         (Test::Contains(wanted), observed) => match observed.elements() {
             Some(values) => among(&values, wanted),
+            None => Truth::Unknown,
+        },
+        (Test::Only(wanted), observed) => match observed.elements() {
+            // Each for itself: what is unknown of one is unknown of all, and one that is another is enough.
+            Some(values) => values.iter().map(|value| among(&[*value], wanted)).min().unwrap_or(Truth::Yes),
             None => Truth::Unknown,
         },
         (Test::Range { least, most }, Observed::Number(number)) => {
@@ -189,6 +195,22 @@ pub(crate) fn observe<'a>(predicate: &'a Predicate, facts: &Facts<'a>) -> Observ
         Fact::Source => facts.transport.source.map_or(Observed::Absent, Observed::Address),
         Fact::Size => facts.size.map_or(Observed::Absent, Observed::Number),
         Fact::Time => Observed::Number(facts.now.seconds()),
+        Fact::Model => match (facts.model_in_path, facts.body) {
+            (Some(model), _) | (None, Some(BodyFacts { model, .. })) => stated(model, &predicate.test),
+            (None, None) => Observed::Opaque,
+        },
+        Fact::Tool => facts.body.map_or(Observed::Opaque, |body| stated(&body.tools, &predicate.test)),
+        Fact::RpcMethod => facts.body.map_or(Observed::Opaque, |body| stated(&body.methods, &predicate.test)),
+    }
+}
+
+/// What a body says. One that was read and says nothing is an empty list to a test of lists, and nothing to any other.
+fn stated<'a>(stated: &'a Stated, test: &Test) -> Observed<'a> {
+    let Stated::Texts(texts) = stated else { return Observed::Opaque };
+    match texts.as_slice() {
+        [] if !matches!(test, Test::Contains(_) | Test::Only(_)) => Observed::Absent,
+        [text] => Observed::Text(Cow::Borrowed(text)),
+        texts => Observed::Texts(texts.iter().map(|text| Cow::Borrowed(text.as_str())).collect()),
     }
 }
 

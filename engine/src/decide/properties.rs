@@ -70,6 +70,8 @@ fn predicate() -> impl Strategy<Value = Predicate> {
         Just(Fact::Scopes),
         Just(Fact::Method),
         Just(Fact::Size),
+        Just(Fact::Model),
+        Just(Fact::Tool),
     ];
     let literals = || prop::collection::vec(literal(), 1..3);
     let test = prop_oneof![
@@ -77,6 +79,7 @@ fn predicate() -> impl Strategy<Value = Predicate> {
         literals().prop_map(Test::OneOf),
         literals().prop_map(Test::OneOf),
         literals().prop_map(Test::Contains),
+        literals().prop_map(Test::Only),
         (0..4_u64).prop_map(|most| Test::Range { least: None, most: Some(most) }),
     ];
     (fact, test).prop_map(|(fact, test)| Predicate { fact, test })
@@ -110,6 +113,17 @@ fn claim() -> impl Strategy<Value = ClaimValue> {
     ]
 }
 
+fn stated() -> impl Strategy<Value = Stated> {
+    prop_oneof![
+        1 => Just(Stated::Opaque),
+        3 => prop::collection::vec((0..3_usize).prop_map(|text| TEXTS[text].to_owned()), 0..3).prop_map(Stated::Texts),
+    ]
+}
+
+fn body() -> impl Strategy<Value = BodyFacts> {
+    (stated(), stated()).prop_map(|(model, tools)| BodyFacts { model, tools, methods: Stated::Opaque })
+}
+
 fn identity() -> impl Strategy<Value = Identity> {
     let groups = prop::collection::btree_set(0..3_u16, 0..3);
     let scopes =
@@ -138,6 +152,7 @@ proptest! {
         (host, path, method) in (0..2_usize, 0..8_usize, 0..2_usize),
         (headers, query) in (prop::collection::vec(0..3_usize, 0..3), prop::sample::select(&["", "q=one", "q=two&q=one", "%zz", "q"][..])),
         size in prop::option::of(0..5_u64),
+        body in prop::option::of(body()),
     ) {
         let group = |provider| Group { name: "g".into(), from: vec![(ProviderId(provider), "g".into())] };
         let model = model(vec![group(0), group(1), group(0)], routes, rules);
@@ -154,6 +169,8 @@ proptest! {
             transport: &transport,
             size,
             now: Timestamp(0),
+            body: body.as_ref(),
+            model_in_path: None,
         };
         let index = RuleIndex::new(&model).unwrap();
         let route = naive::route(&model, &facts);

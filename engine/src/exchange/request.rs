@@ -1,8 +1,8 @@
 //! The head of a request: transport, identity, decision, and what its body will need.
 
 use super::event::{CalloutId, Event};
-use super::{Exchange, HEADER_PREFIX, Held, Inspected, Leg, State, Step};
-use crate::decide::{Facts, Ruling, decide, normal_path};
+use super::{Asked, Exchange, HEADER_PREFIX, Inspected, Leg, State, Step};
+use crate::decide::{BodyFacts, BodyWanted, Facts, Ruling, decide, normal_path};
 use crate::decision::{Decision, Denial, Direction, Permit, Reason};
 use crate::format::{Coding, Format};
 use crate::host::{CalloutRequest, HeadEdits, Headers};
@@ -66,11 +66,12 @@ impl Exchange {
                         timeout_ms: service.timeout_ms.max(1),
                     },
                 });
-                self.state = State::AwaitApproval(Box::new(Held { request, callout, edits: prepared, leg }));
+                self.state = State::AwaitApproval(Box::new(Asked { request, callout, edits: prepared, leg }));
                 Step::Pause
             }
             Ok((Decision::Deny(denial), ..)) => self.deny(denial),
-            Err(denial) => match self.wait_for_keys(head, end, &denial, now) {
+            Err(Undecided::Body(route)) => self.wait_for_body(route, length(head.headers)),
+            Err(Undecided::Refused(denial)) => match self.wait_for_keys(head, end, &denial, now) {
                 Some(step) => step,
                 None => self.deny(denial),
             },
@@ -83,7 +84,7 @@ impl Exchange {
         end: bool,
         verifier: &dyn SignatureVerifier,
         now: Timestamp,
-    ) -> Result<(Decision, HeadEdits, Leg), Denial> {
+    ) -> Result<(Decision, HeadEdits, Leg), Undecided> {
         let deny = Denial::because;
         let transport = self.audit.downstream();
         transport.check_downstream(self.policy.tls()).map_err(|error| deny(Reason::Downstream(error)))?;
@@ -105,9 +106,10 @@ impl Exchange {
         for name in self.policy.index().headers() {
             let readable = |byte: &u8| matches!(byte, b'\t' | b' '..=b'~');
             if !values(headers, name.as_bytes()).flatten().all(readable) {
-                return Err(deny(Reason::Malformed));
+                return Err(deny(Reason::Malformed).into());
             }
         }
+        let no_body = end.then(BodyFacts::none);
         let facts = Facts {
             identity: &identity,
             host,
@@ -118,11 +120,15 @@ impl Exchange {
             transport: self.audit.downstream(),
             size: if end { Some(0) } else { length(headers) },
             now,
+            body: self.body_facts.as_ref().or(no_body.as_ref()),
+            model_in_path: None,
         };
-        let Ruling { decision, route, would_deny } = decide(&self.policy, &facts);
-        let content = route.and_then(|route| self.policy.route(route)?.content);
-        let content = content.and_then(|id| self.policy.model().contents.get(id.index()));
+        let ruled = decide(&self.policy, &facts);
+        let route = ruled.as_ref().map_or_else(|BodyWanted(route)| Some(*route), |ruling| ruling.route);
+        let content = route.and_then(|route| self.policy.content(route));
         self.json_rpc = content.is_some_and(|content| content.json_rpc);
+        let Ruling { decision, would_deny, .. } =
+            ruled.map_err(|BodyWanted(route)| Undecided::Body(route))?;
         self.audit.would_deny(&self.policy, &would_deny);
         let (route, masks) = match &decision {
             Decision::Allow(permit) => obligations(permit),
@@ -274,6 +280,20 @@ fn without(
         }
     }
     Some((left, target))
+}
+
+/// Why a request is not let through for now.
+enum Undecided {
+    /// It never will be, unless other keys come.
+    Refused(Denial),
+    /// Rules of this route ask for what is in its body.
+    Body(RouteId),
+}
+
+impl From<Denial> for Undecided {
+    fn from(denial: Denial) -> Undecided {
+        Undecided::Refused(denial)
+    }
 }
 
 fn obligations(permit: &Permit) -> (RouteId, Vec<MaskId>) {

@@ -249,6 +249,8 @@ fn detail(reason: Reason) -> &'static str {
         Reason::PartialContent => "a partial response cannot be inspected",
         Reason::Content(_) => "the content cannot be inspected",
         Reason::UpstreamUnavailable => "the upstream did not answer",
+        Reason::BodyLimit => "the body is too long to decide about",
+        Reason::Busy => "too many requests wait for a decision at present",
         Reason::Host => "the exchange could not be carried out safely",
     }
 }

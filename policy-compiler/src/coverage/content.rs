@@ -36,6 +36,8 @@ pub struct ContentCoverage {
     pub never_touched: Vec<Untouched>,
     /// The same of protobuf messages.
     pub messages: Vec<Message>,
+    /// What rules can ask of its requests, and where they look for it.
+    pub asked: Vec<Asked>,
 }
 
 /// A text whose fragments are joined.
@@ -52,6 +54,15 @@ pub struct Joined {
     pub closed_by: Vec<String>,
     /// The whole text is JSON.
     pub json: bool,
+}
+
+/// What rules can ask of requests.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Asked {
+    /// As `where` names it.
+    pub attribute: &'static str,
+    /// Where it is: in the body, or the path.
+    pub paths: Vec<String>,
 }
 
 /// Values that pass by design.
@@ -112,6 +123,7 @@ impl ContentCoverage {
             nulled: paths(&content.null),
             never_touched: by_reason(&content.skip),
             messages: content.protobuf.as_ref().map(messages).unwrap_or_default(),
+            asked: asked(content),
         }
     }
 }
@@ -131,6 +143,24 @@ impl Joined {
             json: channel.nested,
         }
     }
+}
+
+fn asked(content: &Content) -> Vec<Asked> {
+    let request = &content.request;
+    let place = request.model_in_path.as_ref().map(|place| {
+        let end = if place.to_colon { ":" } else { "/" };
+        format!("/{}/NAME{end} of the path", place.behind)
+    });
+    let rpc = |path: &str| content.json_rpc.then(|| path.to_owned());
+    let all = [
+        ("model", paths(&request.model).into_iter().chain(place).collect()),
+        ("tool", paths(&request.tools).into_iter().chain(rpc("$.params.name of tools/call")).collect()),
+        ("mcp.method", rpc("$.method").into_iter().collect::<Vec<_>>()),
+    ];
+    all.into_iter()
+        .filter(|(_, paths)| !paths.is_empty())
+        .map(|(attribute, paths)| Asked { attribute, paths })
+        .collect()
 }
 
 fn paths(patterns: &[PathPattern]) -> Vec<String> {

@@ -110,6 +110,9 @@ fn content_page(content: &ContentCoverage, text: &mut String) {
     for untouched in &content.never_touched {
         line(&format!("never touched, {}", untouched.why), &untouched.paths);
     }
+    for asked in &content.asked {
+        line(&format!("rules can ask for `{}`", asked.attribute), &asked.paths);
+    }
     if content.never_touched.is_empty() && content.messages.is_empty() {
         text.push_str("- never touched: nothing\n");
     }
@@ -209,6 +212,8 @@ pub fn human(coverage: &Coverage) -> String {
         let untouched: usize = content.never_touched.iter().map(|untouched| untouched.paths.len()).sum();
         line("never touched", some(untouched, "path"));
         line("protobuf", some(content.messages.len(), "message"));
+        let asked: Vec<&str> = content.asked.iter().map(|asked| asked.attribute).collect();
+        line("rules ask for", asked.join(", "));
     }
     let refused =
         coverage.content_types.iter().filter(|row| row.format.is_none() && !row.content_type.is_empty());

@@ -13,12 +13,14 @@ mod tls;
 use super::yaml::Yaml;
 use crate::source::Policy;
 use crate::source::listeners::Bind;
+use crate::source::predicates::{Predicate, Subject};
 use crate::source::reader::Named;
+use crate::source::rules::Effect;
 use crate::source::upstreams::{Protocol, Upstream};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use std::net::IpAddr;
-use veilwire_engine::policy::model::{Model, Route, RoutePath};
+use veilwire_engine::policy::model::{Limits, Model, Route, RoutePath};
 
 /// Name of the route that takes what no route of the policy matches; the dot keeps it apart from names of policies.
 const UNMATCHED: &str = "veilwire.unmatched";
@@ -208,7 +210,8 @@ fn routes(policy: &Policy, model: &Model) -> Result<Yaml, Contradiction> {
     let mut virtual_hosts = Vec::new();
     for host in hosts {
         let own = model.routes.iter().filter(|route| route.host == host);
-        let mut entries = own.map(|route| entry(policy, route)).collect::<Result<Vec<_>, _>>()?;
+        let mut entries =
+            own.map(|route| entry(policy, route, &model.limits)).collect::<Result<Vec<_>, _>>()?;
         entries.push(unmatched());
         virtual_hosts.push(virtual_host(host, host, entries));
     }
@@ -245,7 +248,8 @@ fn virtual_host(name: &str, domain: &str, routes: Vec<Yaml>) -> Yaml {
     ])
 }
 
-fn entry(policy: &Policy, route: &Route) -> Result<Yaml, Contradiction> {
+fn entry(policy: &Policy, route: &Route, limits: &Limits) -> Result<Yaml, Contradiction> {
+    let asked = asked_about(policy).any(|name| name == route.name);
     let matched = match &route.path {
         RoutePath::Exact(path) => Yaml::map([("path", path.as_str().into())]),
         RoutePath::Below(path) if path.is_empty() => Yaml::map([("prefix", "/".into())]),
@@ -273,6 +277,8 @@ fn entry(policy: &Policy, route: &Route) -> Result<Yaml, Contradiction> {
         ("match", matched.with_some("headers", methods)),
         ("route", action),
     ])
+    // What goes on in one piece may have grown by what masks write.
+    .with_some("request_body_buffer_limit", asked.then(|| (4 * u64::from(limits.inspect_body)).into()))
     .with_some("request_headers_to_remove", upstream.body.signing.as_ref().map(|_| signing::stale_headers())))
 }
 
@@ -313,8 +319,18 @@ fn filter(policy: &Policy, artifact: &[u8], deployment: &Deployment) -> Yaml {
         ("configuration", configuration),
         ("vm_config", vm),
     ]);
+    // The head is held while the body comes that rules ask about; else nothing is read of a request that waits.
+    let held = asked_about(policy).next().map(|_| true.into());
+    let config = config.with_some("allow_on_headers_stop_iteration", held);
     let typed = message("envoy.extensions.filters.http.wasm.v3.Wasm").with("config", config);
     Yaml::map([("name", "veilwire".into()), ("typed_config", typed)])
+}
+
+/// The routes of rules that ask for what is in the body of a request.
+fn asked_about(policy: &Policy) -> impl Iterator<Item = &str> {
+    let asks = |predicate: &Predicate| matches!(&predicate.subject, Subject::Fact(fact) if fact.is_of_body());
+    let rules = policy.rules.iter().filter(move |rule| rule.body.predicates.iter().any(asks));
+    rules.flat_map(|rule| rule.body.effect.iter().flat_map(Effect::routes)).map(|route| route.value.as_str())
 }
 
 fn router() -> Yaml {

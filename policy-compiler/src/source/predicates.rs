@@ -5,7 +5,7 @@
 
 use super::reader::{Fields, boolean, list, size, text, texts, wrong_type};
 use super::yaml::{Entry, Kind, Node};
-use crate::diagnostic::{Code, Diagnostic, Diagnostics, Text, did_you_mean, listing};
+use crate::diagnostic::{Code, Diagnostic, Diagnostics, Span, Text, did_you_mean, listing};
 use std::net::IpAddr;
 use veilwire_engine::compile::{WholeError, whole_pattern};
 use veilwire_engine::policy::model::{Fact, Hours, Literal, Network, Test};
@@ -13,6 +13,8 @@ use veilwire_engine::policy::model::{Fact, Hours, Literal, Network, Test};
 /// One predicate.
 #[derive(Clone, Debug)]
 pub struct Predicate {
+    /// Where it is asked.
+    pub span: Span,
     /// Of what.
     pub subject: Subject,
     /// What is asked.
@@ -29,7 +31,7 @@ pub enum Subject {
 }
 
 /// Facts with one name, and what can be asked of them.
-const FACTS: [(&str, Fact, Kinds); 13] = [
+const FACTS: [(&str, Fact, Kinds); 16] = [
     ("method", Fact::Method, Kinds::Text),
     ("path", Fact::Path, Kinds::Path),
     ("host", Fact::Host, Kinds::Text),
@@ -43,10 +45,13 @@ const FACTS: [(&str, Fact, Kinds); 13] = [
     ("request.size", Fact::Size, Kinds::Size),
     ("time", Fact::Time, Kinds::Time),
     ("token.scopes", Fact::Scopes, Kinds::List),
+    ("model", Fact::Model, Kinds::Text),
+    ("tool", Fact::Tool, Kinds::Set),
+    ("mcp.method", Fact::RpcMethod, Kinds::Set),
 ];
 
 /// What of the language is not built yet.
-const LATER: [&str; 4] = ["model", "tool", "mcp.method", "sql.effects"];
+const LATER: [&str; 1] = ["sql.effects"];
 
 /// Which tests a fact has.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -59,6 +64,8 @@ enum Kinds {
     Claim,
     /// As text, and `contains`.
     Repeated,
+    /// As text, `contains` and `only`.
+    Set,
     /// `contains`, `exists`.
     List,
     /// `exists`.
@@ -78,9 +85,11 @@ pub fn claims(node: &Node, out: &mut Diagnostics) -> Vec<Predicate> {
     let mut all = Vec::new();
     for entry in entries {
         let tests = read_tests(&entry.value, &format!("claim `{}`", entry.key.value), Kinds::Claim, out);
-        all.extend(
-            tests.into_iter().map(|test| Predicate { subject: Subject::Claim(entry.key.clone()), test }),
-        );
+        all.extend(tests.into_iter().map(|test| Predicate {
+            span: entry.key.span,
+            subject: Subject::Claim(entry.key.clone()),
+            test,
+        }));
     }
     all
 }
@@ -98,7 +107,7 @@ pub fn scopes(node: &Node, out: &mut Diagnostics) -> Vec<Predicate> {
             continue;
         }
         let test = Test::Contains(vec![Literal::Text(scope.value)]);
-        all.push(Predicate { subject: Subject::Fact(Fact::Scopes), test });
+        all.push(Predicate { span: scope.span, subject: Subject::Fact(Fact::Scopes), test });
     }
     all
 }
@@ -113,7 +122,12 @@ pub fn conditions(node: &Node, out: &mut Diagnostics) -> Vec<Predicate> {
     for entry in entries {
         let Some((fact, kinds)) = read_fact(entry, out) else { continue };
         let tests = read_tests(&entry.value, &format!("`{}`", entry.key.value), kinds, out);
-        all.extend(tests.into_iter().map(|test| Predicate { subject: Subject::Fact(fact.clone()), test }));
+        let span = entry.key.span;
+        all.extend(tests.into_iter().map(|test| Predicate {
+            span,
+            subject: Subject::Fact(fact.clone()),
+            test,
+        }));
     }
     all
 }
@@ -160,7 +174,7 @@ fn read_tests(node: &Node, what: &str, kinds: Kinds, out: &mut Diagnostics) -> V
     let mut tests = Vec::new();
     let typed = kinds == Kinds::Claim;
     let before = out.items().len();
-    if matches!(kinds, Kinds::Text | Kinds::Path | Kinds::Claim | Kinds::Repeated) {
+    if matches!(kinds, Kinds::Text | Kinds::Path | Kinds::Claim | Kinds::Repeated | Kinds::Set) {
         tests.extend(
             fields
                 .take("equals")
@@ -174,12 +188,17 @@ fn read_tests(node: &Node, what: &str, kinds: Kinds, out: &mut Diagnostics) -> V
         );
         tests.extend(fields.take("matches").and_then(|node| pattern(node, out)).map(Test::Matches));
     }
-    if matches!(kinds, Kinds::Claim | Kinds::Repeated | Kinds::List) {
-        let wanted = fields.take("contains").map(|node| match &node.kind {
+    let mut several = |key, out: &mut Diagnostics| {
+        fields.take(key).map(|node| match &node.kind {
             Kind::List(_) => list(node, |node, out| literal(node, typed, out), out),
             _ => literal(node, typed, out).into_iter().collect(),
-        });
-        tests.extend(wanted.map(Test::Contains));
+        })
+    };
+    if matches!(kinds, Kinds::Claim | Kinds::Repeated | Kinds::List | Kinds::Set) {
+        tests.extend(several("contains", out).map(Test::Contains));
+    }
+    if kinds == Kinds::Set {
+        tests.extend(several("only", out).map(Test::Only));
     }
     match kinds {
         Kinds::Path => {
@@ -206,7 +225,7 @@ fn read_tests(node: &Node, what: &str, kinds: Kinds, out: &mut Diagnostics) -> V
             tests.extend((least.is_some() || most.is_some()).then_some(Test::Range { least, most }));
         }
         Kinds::Time => tests.extend(read_time(&mut fields, out)),
-        Kinds::Text | Kinds::Claim | Kinds::Repeated | Kinds::List | Kinds::Presence => {}
+        Kinds::Text | Kinds::Claim | Kinds::Repeated | Kinds::Set | Kinds::List | Kinds::Presence => {}
     }
     if !matches!(kinds, Kinds::Time | Kinds::Size | Kinds::Version | Kinds::Address) {
         tests.extend(fields.take("exists").and_then(|node| boolean(node, out)).map(Test::Exists));

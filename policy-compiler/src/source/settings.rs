@@ -20,6 +20,8 @@ pub struct Settings {
     pub json_depth: Option<Spanned<u64>>,
     /// `limits.pseudonyms`.
     pub pseudonyms: Option<Spanned<u64>>,
+    /// `limits.inspectBody`.
+    pub inspect_body: Option<Spanned<u64>>,
     /// `limits.inflateRatio`.
     pub inflate_ratio: Option<Spanned<u64>>,
     /// `limits.unknownContent`: the media types that pass without a look, in lower case; `*/*` for all of them.
@@ -66,7 +68,7 @@ impl Settings {
         if let Some(node) = fields.take("oversize") {
             choice(node, "treatment of what is beyond a limit", &[("deny", ())], &[], out);
         }
-        fields.not_yet("inspectBody", out);
+        self.inspect_body = fields.take("inspectBody").and_then(|node| size(node, 4 << 10, 16 << 20, out));
         fields.close(out);
     }
 }

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use veilwire_tests::deadline::{LIMIT, poll, unix_seconds};
 use veilwire_tests::token::Algorithm;
 use veilwire_tests::upstream::Exchange;
-use veilwire_tests::wire::ResponseHead;
+use veilwire_tests::wire::{ResponseHead, headers};
 
 #[test]
 fn a_request_before_the_first_keys_waits_for_them() {
@@ -63,6 +63,58 @@ fn give(stage: &Scripted, metadata: &Exchange) -> bool {
         return false;
     }
     reply(&keys, 200, own_keys().as_bytes());
+    true
+}
+
+/// The body comes while its request waits: all of it, or a part.
+#[test]
+fn a_body_waits_with_its_request() {
+    let stage = Scripted::start();
+    let passed = (0..8).any(|_| wait_with_bodies(&stage));
+    assert!(passed, "{}", stage.site.envoy.log_tail());
+}
+
+/// As [`wait_for_keys`].
+fn wait_with_bodies(stage: &Scripted) -> bool {
+    let failed = stage.site.envoy.stat(FAILED).unwrap();
+    let metadata = stage.asked_for_metadata();
+    let mut head = stage.request(Algorithm::Es256);
+    (head.method, head.path) = ("POST".to_owned(), "/chat".to_owned());
+    head.headers.extend(headers(&[("content-type", "application/json")]));
+    let (part, rest) = (br#"{"model":"small","note":"#.as_slice(), br#""x"}"#.as_slice());
+    let whole = [part, rest].concat();
+    let refused = br#"{"model":"large"}"#.as_slice();
+    let mut clients = [(whole.as_slice(), true), (refused, true), (part, false)].map(|(body, end)| {
+        let mut client = stage.site.http2().unwrap();
+        let mut exchange = client.start(&head, false).unwrap();
+        exchange.send(body, end).unwrap();
+        (client, exchange)
+    });
+    let seen = poll(LIMIT, || {
+        let over = stage.site.envoy.stat(FAILED)? > failed;
+        let all = stage.site.envoy.stat(WAITING)? == 3;
+        Ok((over || all).then_some(all))
+    });
+    assert!(stage.site.upstream.arrived().is_none(), "nothing passes while keys are waited for");
+    if seen.unwrap() != Some(true) || !give(stage, &metadata) {
+        clients
+            .iter_mut()
+            .for_each(|(_, exchange)| assert_eq!(exchange.response().unwrap().head.status, 503));
+        return false;
+    }
+    let [(_a, sent), (_b, denied), (_c, begun)] = &mut clients;
+    let arrive = || {
+        let mut exchange = stage.site.upstream.accept().unwrap();
+        assert_eq!(exchange.body().unwrap(), whole);
+        exchange.reply(ResponseHead::new(200, &[("content-type", "application/json")]), &[b"{}"]).unwrap();
+    };
+    arrive();
+    assert_eq!(sent.response().unwrap().head.status, 200);
+    assert_eq!(denied.response().unwrap().head.status, 403);
+    assert!(stage.site.upstream.arrived().is_none(), "one has not ended yet");
+    begun.send(rest, true).unwrap();
+    arrive();
+    assert_eq!(begun.response().unwrap().head.status, 200);
     true
 }
 

@@ -44,6 +44,8 @@ fn ask(fact: Fact, test: Test, change: impl Fn(&mut Facts<'_>)) -> Truth {
         transport: &transport,
         size: Some(512),
         now: Timestamp::from_unix_seconds(0),
+        body: None,
+        model_in_path: None,
     };
     change(&mut facts);
     holds(&Predicate { fact, test }, &facts)
@@ -78,6 +80,8 @@ fn about_caller(identity: &Identity, predicate: &Predicate) -> Truth {
         transport: &transport,
         size: None,
         now: Timestamp(0),
+        body: None,
+        model_in_path: None,
     };
     holds(predicate, &facts)
 }
@@ -192,6 +196,8 @@ fn the_connection() {
             transport: &none,
             size: None,
             now: Timestamp(0),
+            body: None,
+            model_in_path: None,
         };
         assert_eq!(holds(&Predicate { fact, test }, &facts), Unknown);
     }
@@ -266,4 +272,51 @@ fn unknown_denies_and_does_not_allow() {
     // One certain no outweighs every doubt.
     assert_eq!([Yes, Unknown, No].into_iter().min(), Some(No));
     assert_eq!([Yes, Unknown].into_iter().min(), Some(Unknown));
+}
+
+#[test]
+fn bodies() {
+    let say = |texts: &[&str]| Stated::Texts(texts.iter().map(|text| (*text).to_owned()).collect());
+    let only = |of: &[&str]| Test::Only(texts(of));
+    let about = |stated: Stated, test: Test| {
+        let body = BodyFacts { model: stated.clone(), tools: stated.clone(), methods: stated };
+        let ask = |fact| {
+            let identity = identity(ClaimValue::Absent, None);
+            let transport = TransportFacts::default();
+            let facts = Facts {
+                identity: &identity,
+                host: "h",
+                path: "/",
+                method: "POST",
+                query: "",
+                headers: &[],
+                transport: &transport,
+                size: None,
+                now: Timestamp(0),
+                body: Some(&body),
+                model_in_path: None,
+            };
+            holds(&Predicate { fact, test: test.clone() }, &facts)
+        };
+        let answer = ask(Fact::Tool);
+        assert_eq!([ask(Fact::Model), ask(Fact::RpcMethod)], [answer; 2]);
+        answer
+    };
+    for (stated, equals, contains, allowed, exists) in [
+        (say(&["a"]), Yes, Yes, Yes, Yes),
+        (say(&["x"]), No, No, No, Yes),
+        (say(&["a", "x"]), Unknown, Yes, No, Yes),
+        (say(&["a", "b"]), Unknown, Yes, Yes, Yes),
+        (say(&["x", "y"]), Unknown, No, No, Yes),
+        // It was read, and there is none.
+        (say(&[]), Unknown, No, Yes, No),
+        (Stated::Opaque, Unknown, Unknown, Unknown, Yes),
+    ] {
+        assert_eq!(about(stated.clone(), one_of(&["a", "b"])), equals, "{stated:?}");
+        assert_eq!(about(stated.clone(), contains_any(&["a", "b"])), contains, "{stated:?}");
+        assert_eq!(about(stated.clone(), only(&["a", "b"])), allowed, "{stated:?}");
+        assert_eq!(about(stated.clone(), Test::Exists(true)), exists, "{stated:?}");
+    }
+    assert_eq!(plain(Fact::Tool, only(&["a"])), Unknown, "nobody has read it");
+    assert_eq!(plain(Fact::Model, Test::Exists(true)), Yes, "nothing can be said of it");
 }

@@ -22,6 +22,8 @@ fn all() -> Vec<Reason> {
         Reason::ContentEncoding,
         Reason::PartialContent,
         Reason::UpstreamUnavailable,
+        Reason::BodyLimit,
+        Reason::Busy,
         Reason::Host,
     ];
     let errors = [

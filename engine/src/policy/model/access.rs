@@ -187,6 +187,20 @@ pub enum Fact {
     Size,
     /// Seconds since the epoch.
     Time,
+    /// The model that a request names, in its body or its path.
+    Model,
+    /// The tools that a request offers to a model, or the one that it calls.
+    Tool,
+    /// The method of JSON-RPC; several in a batch.
+    RpcMethod,
+}
+
+impl Fact {
+    /// Whether it may be in the body, so that this must be read before it is known.
+    #[must_use]
+    pub fn is_of_body(&self) -> bool {
+        matches!(self, Fact::Model | Fact::Tool | Fact::RpcMethod)
+    }
 }
 
 /// What is asked of a fact.
@@ -199,6 +213,8 @@ pub enum Test {
     OneOf(Vec<Literal>),
     /// One of its values is one of these.
     Contains(Vec<Literal>),
+    /// None of its values is anything but one of these.
+    Only(Vec<Literal>),
     /// The whole text is matched.
     Matches(Pattern),
     /// A path: this one, or one below it; stored without the trailing slash.

@@ -177,7 +177,10 @@ pub trait Host {
     fn shared_cas(&self, key: &str, value: &[u8], version: Option<u32>) -> Result<bool, HostError>;
 }
 
-/// A host's [`Host::verify`] as a verifier.
+/// Where Envoy's `jwt_authn` leaves the payload of a token that it verified.
+const VOUCHED: [&str; 3] = ["metadata", "filter_metadata", "envoy.filters.http.jwt_authn"];
+
+/// A host's [`Host::verify`] as a verifier, and what it has verified itself.
 pub(crate) struct HostVerifier<'a, H>(pub(crate) &'a H);
 
 impl<H: Host> SignatureVerifier for HostVerifier<'_, H> {
@@ -189,6 +192,11 @@ impl<H: Host> SignatureVerifier for HostVerifier<'_, H> {
         signature: &[u8],
     ) -> Result<bool, VerifierError> {
         self.0.verify(algorithm, key, signed_text, signature)
+    }
+
+    fn vouched(&self, path: &[&str]) -> Result<Option<Vec<u8>>, VerifierError> {
+        let path: Vec<&str> = VOUCHED.into_iter().chain(path.iter().copied()).collect();
+        self.0.property(&path).map_err(|HostError| VerifierError::Failed)
     }
 }
 

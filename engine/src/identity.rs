@@ -28,6 +28,7 @@ mod source;
 mod token;
 mod value;
 mod verifier;
+mod vouched;
 
 pub use api_key::{API_KEY_SALT, MAX_API_KEYS, api_key_hash};
 pub use certificate::{is_name_pattern, is_trust_domain};
@@ -184,6 +185,8 @@ impl Authenticator {
                 return Err(AuthenticatorError::NoLifetime(id));
             }
             let keys = match &provider.remote {
+                None if provider.verified_by_host && provider.jwks.is_empty() => None,
+                _ if provider.verified_by_host => return Err(AuthenticatorError::Remote(id)),
                 Some(remote) if provider.jwks.is_empty() && is_sound(remote) => None,
                 Some(_) => return Err(AuthenticatorError::Remote(id)),
                 None => Some(
@@ -192,7 +195,7 @@ impl Authenticator {
                 ),
             };
             let verifier = TokenVerifier::with_claims(provider, keys, claims);
-            if provider.remote.is_none() && !verifier.has_usable_key() {
+            if provider.remote.is_none() && !provider.verified_by_host && !verifier.has_usable_key() {
                 return Err(AuthenticatorError::NoKeyForAlgorithms(id));
             }
             verifiers.push(Some(verifier));
@@ -326,7 +329,10 @@ impl Authenticator {
         // SECURITY: a token without its certificate is not remembered, so that nobody learns by time that it is good.
         binding::check(claims.certificate, transport)?;
         let known = Known { identity, certificate: claims.certificate, generation };
-        self.verified.keep(bytes, &known, now, claims.good_until);
+        // SECURITY: what the host vouches for now it need not vouch for later.
+        if !tokens.asks_host() {
+            self.verified.keep(bytes, &known, now, claims.good_until);
+        }
         Ok(known.identity)
     }
 
@@ -451,7 +457,7 @@ pub enum AuthenticatorError {
     /// Two providers have the same issuer.
     #[error("provider {}: issuer belongs to another provider", .0.0)]
     DuplicateIssuer(ProviderId),
-    /// A provider has keys and fetches keys, or cannot say where.
+    /// A provider has keys in two places, or cannot say where they are.
     #[error("provider {}: keys are in two places, or in none that can be asked", .0.0)]
     Remote(ProviderId),
     /// The key set of a provider has no key for any of its algorithms.

@@ -181,6 +181,8 @@ impl Tables {
                 algorithms.sort_by_key(|algorithm| format!("{algorithm:?}"));
                 algorithms.dedup();
                 let (jwks, remote) = match keys.clone()? {
+                    // Envoy has them.
+                    _ if body.verified_by_envoy() => (String::new(), None),
                     KeyPlace::Inline(jwks) => (jwks, None),
                     KeyPlace::Remote(remote) => (String::new(), Some(remote)),
                 };
@@ -201,6 +203,7 @@ impl Tables {
                     kind: ProviderKind::Token,
                     bound: body.bound.is_some(),
                     remote,
+                    verified_by_host: body.verified_by_envoy(),
                 })
             })
             .collect::<Option<Vec<_>>>()

@@ -66,6 +66,11 @@ pub(super) struct Demands<'a> {
 }
 
 impl UnverifiedClaims {
+    /// All of them.
+    pub(super) fn members(&self) -> &Map<String, Value> {
+        &self.members
+    }
+
     /// Reads the payload of a JWS.
     pub(super) fn parse(payload: &[u8]) -> Result<Self, TokenError> {
         let Some(Value::Object(members)) = json::parse(payload) else { return Err(TokenError::Malformed) };

@@ -8,6 +8,7 @@ use super::claims::{Claims, Demands, UnverifiedClaims};
 use super::jws::Jws;
 use super::keys::{KeySet, VerifyingKey};
 use super::verifier::SignatureVerifier;
+use super::vouched;
 use crate::policy::model::{Algorithm, Provider, TokenSource};
 use crate::time::Timestamp;
 
@@ -31,6 +32,8 @@ pub struct TokenVerifier {
     claims: Vec<String>,
     /// None: they are fetched, and come with each token.
     keys: Option<KeySet>,
+    /// The host verifies signatures, and knows the provider by this name.
+    vouched_as: Option<String>,
 }
 
 impl TokenVerifier {
@@ -58,6 +61,7 @@ impl TokenVerifier {
             bound: provider.bound,
             claims: claims.to_vec(),
             keys,
+            vouched_as: provider.verified_by_host.then(|| provider.name.clone()),
         }
     }
 
@@ -100,6 +104,11 @@ impl TokenVerifier {
         }
     }
 
+    /// Whether the host verifies the signatures of this provider.
+    pub(super) fn asks_host(&self) -> bool {
+        self.vouched_as.is_some()
+    }
+
     pub(super) fn keeps_token(&self) -> bool {
         self.keep_token
     }
@@ -117,7 +126,13 @@ impl TokenVerifier {
         if self.required_type.is_some() && self.required_type != token.jws.token_type {
             return Err(TokenError::Type);
         }
-        self.verify_signature(&token.jws, self.keys.as_ref().or(fetched), verifier)?;
+        if !self.algorithms.contains(&token.jws.algorithm) {
+            return Err(TokenError::Algorithm);
+        }
+        match &self.vouched_as {
+            Some(provider) => vouched::check(verifier, provider, token.claims.members())?,
+            None => self.verify_signature(&token.jws, self.keys.as_ref().or(fetched), verifier)?,
+        }
         let demands = Demands {
             issuer: &self.issuer,
             audiences: &self.audiences,
@@ -141,9 +156,6 @@ impl TokenVerifier {
         keys: Option<&KeySet>,
         verifier: &dyn SignatureVerifier,
     ) -> Result<(), TokenError> {
-        if !self.algorithms.contains(&jws.algorithm) {
-            return Err(TokenError::Algorithm);
-        }
         let key = key_for(jws, keys.ok_or(TokenError::KeysUnavailable)?)?;
         // SECURITY: RFC 8725 section 3.1, the key decides which algorithm it is for, not the token.
         if key.algorithm() != jws.algorithm {
@@ -225,6 +237,9 @@ pub enum TokenError {
     /// The key named by `kid` is for another algorithm.
     #[error("key is for another algorithm")]
     KeyMismatch,
+    /// The host, which verifies the signatures of this provider, has not vouched for the token.
+    #[error("the proxy has not verified the token")]
+    NotVouched,
     /// The signature is wrong.
     #[error("signature is wrong")]
     Signature,
@@ -289,6 +304,7 @@ impl TokenError {
             TokenError::KeysUnavailable => "token-keys-unavailable",
             TokenError::KeyAmbiguous => "token-key-ambiguous",
             TokenError::KeyMismatch => "token-key-mismatch",
+            TokenError::NotVouched => "token-not-vouched",
             TokenError::Signature => "token-signature",
             TokenError::Unverifiable => "token-unverifiable",
             TokenError::Claim => "token-claim",

@@ -35,6 +35,16 @@ pub trait SignatureVerifier {
         signed_text: &[u8],
         signature: &[u8],
     ) -> Result<bool, VerifierError>;
+
+    /// What is at this path of what the host itself has verified: the name of a provider, then names of members and places in lists
+    /// of the payload of its token. Texts are bytes, truth values one byte, numbers eight (an IEEE 754 double, little-endian).
+    ///
+    /// # Errors
+    /// The host cannot tell. One that verifies no tokens says that there is nothing.
+    fn vouched(&self, path: &[&str]) -> Result<Option<Vec<u8>>, VerifierError> {
+        let _ = path;
+        Ok(None)
+    }
 }
 
 /// Why a verifier could not tell.

@@ -4,6 +4,7 @@
 //! filter; unmatched requests reach the filter too, which answers them. Private keys are named, never read.
 //! Not done: discovery services, several listeners, balancing over more than what a name resolves to.
 
+mod jwt_authn;
 mod keys;
 mod names;
 mod services;
@@ -185,7 +186,10 @@ fn connection_manager(
         .with(
             "http_filters",
             Yaml::list(
-                keys::filter(policy).into_iter().chain([filter(policy, artifact, deployment), router()]),
+                keys::filter(policy)
+                    .into_iter()
+                    .chain(jwt_authn::filter(policy, &model.providers, deployment)?)
+                    .chain([filter(policy, artifact, deployment), router()]),
             ),
         )
         .with("access_log", Yaml::list([access_log(policy, deployment)]));

@@ -8,7 +8,7 @@ use super::reader::{Fields, Named, boolean, check_name, duration, list, text, te
 use super::yaml::{Kind, Node};
 use crate::diagnostic::{Code, Diagnostic, Diagnostics, Spanned, Text};
 use tokenless::Tokenless;
-use veilwire_engine::policy::model::{Algorithm, TokenSource};
+use veilwire_engine::policy::model::{Algorithm, Document, TokenSource};
 
 /// One identity provider: a JWT issuer, unless callers are known by something else.
 #[derive(Clone, Debug, Default)]
@@ -37,6 +37,8 @@ pub struct Provider {
     pub sources: Vec<Spanned<TokenSource>>,
     /// `keepToken`.
     pub keep_token: bool,
+    /// `verifiedBy`: whether Envoy verifies the signatures.
+    pub verified_by: Option<Spanned<bool>>,
     /// `bound: required`.
     pub bound: Option<Spanned<bool>>,
     /// `mtls` or `apiKeys`.
@@ -76,7 +78,11 @@ pub fn read(node: &Node, name: &Text, out: &mut Diagnostics) -> Provider {
         provider.keep_token = jwt.take("keepToken").and_then(|node| boolean(node, out)).unwrap_or(false);
         let bound = [("required", true)];
         provider.bound = jwt.take("bound").and_then(|node| choice(node, "binding", &bound, &[], out));
+        let verifiers = [("filter", false), ("envoy", true)];
+        provider.verified_by =
+            jwt.take("verifiedBy").and_then(|node| choice(node, "verifier", &verifiers, &[], out));
         provider.check_expiry(out);
+        provider.check_verifier(out);
         jwt.close(out);
     }
     fields.close(out);
@@ -84,6 +90,26 @@ pub fn read(node: &Node, name: &Text, out: &mut Diagnostics) -> Provider {
 }
 
 impl Provider {
+    /// Whether Envoy verifies the signatures of its tokens.
+    #[must_use]
+    pub fn verified_by_envoy(&self) -> bool {
+        self.verified_by.as_ref().is_some_and(|by_envoy| by_envoy.value)
+    }
+
+    /// Envoy asks for key sets, and knows no metadata of issuers.
+    fn check_verifier(&self, out: &mut Diagnostics) {
+        if let Some(Keys::Fetched(fetched)) = &self.keys
+            && fetched.document == Document::Discovery
+            && let Some(by_envoy) = self.verified_by.as_ref().filter(|by_envoy| by_envoy.value)
+        {
+            out.push(
+                Diagnostic::at(Code::E0343, by_envoy.span, "Envoy cannot find these keys")
+                    .also(fetched.span, "it does not read metadata of issuers")
+                    .help("name the key set with `jwks: {service, path}`, as the metadata say (`jwks_uri`)"),
+            );
+        }
+    }
+
     /// A token without an end must have one all the same.
     fn check_expiry(&self, out: &mut Diagnostics) {
         if let Some(optional) = self.expiry_optional.as_ref().filter(|optional| optional.value)

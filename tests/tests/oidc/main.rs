@@ -6,4 +6,5 @@ mod kill;
 mod providers;
 mod reload;
 mod stage;
+mod vouched;
 mod waiting;

@@ -51,6 +51,9 @@ pub struct Provider {
     /// Where its keys are fetched; `jwks` is empty then.
     #[serde(default)]
     pub remote: Option<RemoteKeys>,
+    /// The host verifies its signatures (Envoy's `jwt_authn`) and leaves the payload where only it can write; it alone has the keys.
+    #[serde(default)]
+    pub verified_by_host: bool,
 }
 
 /// Where a token is in a request.

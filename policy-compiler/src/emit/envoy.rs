@@ -183,7 +183,9 @@ fn connection_manager(
         .with(
             "http_filters",
             Yaml::list(
-                keys::filter(policy).into_iter().chain([filter(policy, artifact, deployment), router()]),
+                keys::filter(policy, deployment)
+                    .into_iter()
+                    .chain([filter(policy, artifact, deployment), router()]),
             ),
         )
         .with("access_log", Yaml::list([access_log(policy, deployment)]));

@@ -3,11 +3,12 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
+use sha3::{Digest, Keccak256};
 use veilwire_engine::mask::validate::{MAX_INPUT, holds};
 use veilwire_engine::policy::model::{Scheme, Validator};
 use veilwire_fuzz::input::Input;
 
-const PLAIN: [Validator; 10] = [
+const PLAIN: [Validator; 11] = [
     Validator::Luhn,
     Validator::UsSsn,
     Validator::Mod97,
@@ -16,6 +17,7 @@ const PLAIN: [Validator; 10] = [
     Validator::Ipv6,
     Validator::Base58check,
     Validator::Bech32,
+    Validator::Eip55,
     Validator::Entropy(35),
     Validator::Secret(35),
 ];
@@ -72,13 +74,14 @@ const NOTICING: [(Validator, usize); 8] = [
 
 fuzz_target!(|data: &[u8]| {
     let mut input = Input(data);
-    match input.byte() % 4 {
+    match input.byte() % 5 {
         0 => any(input.rest()),
         1 => {
             let (validator, count) = input.pick(&NOTICING);
             noticing(validator, count, input);
         }
         2 => iban(input),
+        4 => ethereum(input),
         _ => {
             let count = 12 + usize::from(input.byte() % 8);
             noticing(Validator::Luhn, count, input);
@@ -139,6 +142,32 @@ fn iban(mut input: Input<'_>) {
         number.as_bytes().chunks(4).map(|piece| std::str::from_utf8(piece).expect("ASCII")).collect();
     assert!(holds(Validator::Mod97, spaced.join(" ").as_bytes()), "{country} in groups");
     changed(Validator::Mod97, number.as_bytes());
+}
+
+/// An address of Ethereum with the case that belongs to it: it holds, and so do its letters in one case; with another case of some
+/// letters it does only where they are all of one case then.
+fn ethereum(mut input: Input<'_>) {
+    let small: String = (0..20).map(|_| format!("{:02x}", input.byte())).collect();
+    let address = eip_55(&small);
+    for same in [&address, &small, &small.to_ascii_uppercase()] {
+        assert!(holds(Validator::Eip55, format!("0x{same}").as_bytes()), "EIP-55 with its own case");
+    }
+    let mut other = address.clone().into_bytes();
+    for place in 0..other.len() {
+        if other[place].is_ascii_alphabetic() && input.byte() % 2 == 1 {
+            other[place] ^= 0x20;
+        }
+    }
+    let other = String::from_utf8(other).expect("ASCII");
+    let expected = [address, other.to_ascii_lowercase(), other.to_ascii_uppercase()].contains(&other);
+    assert_eq!(holds(Validator::Eip55, format!("0x{other}").as_bytes()), expected, "EIP-55");
+}
+
+/// The case of the digits of an address, as EIP-55 has it: by the hexadecimal digits of the Keccak-256 of the small ones.
+fn eip_55(small: &str) -> String {
+    let digest: String = Keccak256::digest(small).iter().map(|byte| format!("{byte:02x}")).collect();
+    let large = |(digit, check): (char, char)| if check >= '8' { digit.to_ascii_uppercase() } else { digit };
+    small.chars().zip(digest.chars()).map(large).collect()
 }
 
 /// No single wrong digit passes.

@@ -417,7 +417,7 @@ fn keys(resolved: &Resolved<'_>) -> Result<Vec<Key>, LowerError> {
             id: key.body.id.as_ref()?.value.clone(),
             from: match key.body.from.as_ref()? {
                 From::Environment(name) => KeySource::Environment(name.value.clone()),
-                From::File(_) => KeySource::FilterState(state(&key.name.value)),
+                From::File(_) | From::Sds(_) => KeySource::FilterState(state(&key.name.value)),
             },
         })
     };

@@ -22,6 +22,8 @@ pub struct Case {
     pub direction: Direction,
     /// Value of `content-type`.
     pub content_type: String,
+    /// Of a response: the request before it, which is JSON.
+    pub asked: Asked,
     /// The body.
     pub input: Vec<u8>,
     /// What becomes of it.
@@ -40,6 +42,15 @@ pub enum Direction {
     Request,
     /// From the upstream.
     Response,
+}
+
+/// The request that a response answers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Asked {
+    /// What the client sends.
+    pub input: Vec<u8>,
+    /// What the upstream gets.
+    pub expect: Vec<u8>,
 }
 
 /// What becomes of a body.
@@ -88,6 +99,9 @@ struct Entry {
     /// Both, if absent.
     direction: Option<Direction>,
     content_type: String,
+    /// `{}`, if absent; both or none.
+    request: Option<String>,
+    request_expect: Option<String>,
     input: Option<String>,
     input_base64: Option<String>,
     expect: Option<String>,
@@ -136,6 +150,12 @@ impl Entry {
             (None, Some(reason)) => Expect::Refused(reason),
             _ => bail!("either `expect` or `refuse`"),
         };
+        let asked = match (self.request, self.request_expect) {
+            (Some(input), Some(expect)) if self.direction == Some(Direction::Response) => (input, expect),
+            (None, None) => ("{}".to_owned(), "{}".to_owned()),
+            _ => bail!("`request` and `request-expect` belong together, in front of a response"),
+        };
+        let asked = Asked { input: asked.0.into_bytes(), expect: asked.1.into_bytes() };
         let directions = match self.direction {
             Some(direction) => vec![direction],
             None => vec![Direction::Request, Direction::Response],
@@ -147,6 +167,7 @@ impl Entry {
                 route: self.route.clone(),
                 direction,
                 content_type: self.content_type.clone(),
+                asked: asked.clone(),
                 input: input.clone(),
                 expect: expect.clone(),
                 findings: self.findings.clone(),

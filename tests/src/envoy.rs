@@ -217,14 +217,15 @@ impl Drop for Envoy {
     }
 }
 
-/// Runs `envoy --mode validate`, which loads the filter and configures it.
+/// Runs `envoy --mode validate`, which loads the filter and configures it, in this environment and folder.
 ///
 /// # Errors
 /// When there is no Envoy. A refused configuration is an `Ok` with a non-zero status.
-pub fn validate(config: &Path, working_folder: Option<&Path>) -> Result<Output> {
+pub fn validate(config: &Path, options: &Options) -> Result<Output> {
     let mut command = Command::new(binary()?);
     command.args(["--mode", "validate", "--log-level", "warning", "--config-path"]).arg(config);
-    if let Some(folder) = working_folder {
+    command.envs(options.environment.iter().map(|(name, value)| (name, value)));
+    if let Some(folder) = &options.working_folder {
         command.current_dir(folder);
     }
     command.stdin(Stdio::null()).output().context("cannot start Envoy")

@@ -28,6 +28,11 @@ pub const KEYS: [(&str, &str); 5] = [
     ("envoy-client.key", "gateway-client.key"),
 ];
 
+/// The key of the corpus policy in Envoy's environment: the variable, and 32 times `A` in base64. What it makes of values is
+/// computed elsewhere, in the tests of the engine too.
+pub const PSEUDONYM_KEY: (&str, &str) =
+    ("VEILWIRE_TEST_PSEUDONYMS", "QUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUE=");
+
 /// The policy of the corpus.
 pub const POLICY: &str = include_str!("../policies/corpus.yaml");
 
@@ -152,12 +157,12 @@ impl Site {
         Self::of(kit, upstream, options)
     }
 
-    /// Starts Envoy on these files.
+    /// Starts Envoy on these files, with the key in its environment.
     ///
     /// # Errors
     /// As [`Site::start`].
     pub fn of(kit: Kit, upstream: Upstream, options: &Options) -> Result<Self> {
-        let envoy = Envoy::start_with(&kit.config, options)?;
+        let envoy = Envoy::start_with(&kit.config, &with_key(options.clone()))?;
         let access_log = AccessLog::new(kit.folder().join("access.log"));
         Ok(Self { envoy, upstream, access_log, kit })
     }
@@ -201,6 +206,14 @@ impl Site {
         head.headers.extend(headers(&[("authorization", &format!("Bearer {token}"))]));
         Ok(head)
     }
+}
+
+/// The same, with the key of the corpus policy in Envoy's environment.
+#[must_use]
+pub fn with_key(mut options: Options) -> Options {
+    let (name, key) = PSEUDONYM_KEY;
+    options.environment.push((name.to_owned(), key.to_owned()));
+    options
 }
 
 /// Path of a route of the corpus policy.

@@ -138,7 +138,7 @@ fn envoy_accepts_the_configuration() {
     prepare_in(folder.path(), MOUNT).unwrap();
     let config = folder.path().join("here.yaml");
     std::fs::write(&config, on_this_machine(folder.path(), 9443)).unwrap();
-    let output = envoy::validate(&config, None).unwrap();
+    let output = envoy::validate(&config, &envoy::Options::default()).unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }
 

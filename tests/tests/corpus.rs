@@ -3,17 +3,17 @@
 
 use std::sync::Arc;
 
-use veilwire_engine::decision;
+use veilwire_engine::decision::Direction::{self, Request, Response};
 use veilwire_engine::format::Format;
-use veilwire_engine::mask::{Findings, MaskError, MaskPlan, Masker};
+use veilwire_engine::mask::{Findings, MaskError, MaskPlan, Masker, Pseudonyms};
 use veilwire_engine::policy::Policy;
 use veilwire_engine::policy::id::{MaskId, RouteId};
-use veilwire_engine::policy::model::{Effect, Model};
+use veilwire_engine::policy::model::{Effect, Key, Model};
 use veilwire_policy_compiler::files::MemoryFiles;
 use veilwire_policy_compiler::{Deployment, Source, compile_policy};
-use veilwire_tests::corpus::{self, Case, Direction, Expect, Finding};
+use veilwire_tests::corpus::{self, Case, Expect, Finding};
 use veilwire_tests::pki::Pki;
-use veilwire_tests::site::{KEYS, POLICY};
+use veilwire_tests::site::{KEYS, POLICY, PSEUDONYM_KEY};
 use veilwire_tests::splits;
 
 /// A key nobody has: the corpus needs none to be right, only to be there (RFC 8037 appendix A.2).
@@ -36,17 +36,15 @@ impl Native {
         let compiled = compile_policy(&source, &files, &deployment).unwrap_or_else(|refused| {
             panic!("{}", veilwire_policy_compiler::diagnostic::render::human(&source, &refused, false))
         });
-        Native { policy: Policy::load(&compiled.artifact).unwrap(), model: compiled.model }
+        let key = |_: &Key| Some(PSEUDONYM_KEY.1.into());
+        let policy = Policy::load_with_keys(&compiled.artifact, &key).unwrap();
+        Native { policy, model: compiled.model }
     }
 
-    fn plan(&self, case: &Case) -> Arc<MaskPlan> {
+    fn plan(&self, case: &Case, direction: Direction) -> Arc<MaskPlan> {
         let route = self.model.routes.iter().position(|route| route.name == case.route);
         let route =
             RouteId(u16::try_from(route.unwrap_or_else(|| panic!("{}: no such route", case.name))).unwrap());
-        let direction = match case.direction {
-            Direction::Request => decision::Direction::Request,
-            Direction::Response => decision::Direction::Response,
-        };
         let rules =
             self.model.rules.iter().filter(|rule| rule.effect == Effect::May && rule.routes.contains(&route));
         let mut masks: Vec<MaskId> = rules.flat_map(|rule| rule.masks.clone()).collect();
@@ -55,9 +53,26 @@ impl Native {
         self.policy.plan(&masks, route, direction).unwrap().unwrap()
     }
 
+    /// A masker of the body; of a response, after its request, whose pseudonyms it gives back.
+    fn masker(&self, case: &Case) -> Masker {
+        let format = Format::of(case.content_type.as_bytes()).unwrap();
+        let table = Pseudonyms::default();
+        if case.direction == corpus::Direction::Request {
+            return Masker::new(self.plan(case, Request), format).sharing(&table, Request);
+        }
+        let asked = Format::of(b"application/json").unwrap();
+        let mut masker = Masker::new(self.plan(case, Request), asked).sharing(&table, Request);
+        let mut out = Vec::new();
+        masker.write(&case.asked.input, &mut out).unwrap();
+        masker.end(&mut out).unwrap();
+        let [seen, expected] = [&out, &case.asked.expect].map(|body| String::from_utf8_lossy(body));
+        assert_eq!(seen, expected, "{}: the upstream was asked", case.name);
+        Masker::new(self.plan(case, Response), format).sharing(&table, Response)
+    }
+
     /// What comes out of a body in these pieces, what was found, and why it was refused.
     fn run(&self, case: &Case, pieces: &[&[u8]]) -> (Vec<u8>, Findings, Option<MaskError>) {
-        let mut masker = Masker::new(self.plan(case), Format::of(case.content_type.as_bytes()).unwrap());
+        let mut masker = self.masker(case);
         let mut out = Vec::new();
         for piece in pieces {
             if let Err(error) = masker.write(piece, &mut out) {
@@ -151,8 +166,7 @@ fn every_prefix_leaves_nothing_that_more_input_takes_back() {
     for case in cases() {
         let Expect::Output(expected) = &case.expect else { continue };
         for length in 0..case.input.len() {
-            let mut masker =
-                Masker::new(native.plan(&case), Format::of(case.content_type.as_bytes()).unwrap());
+            let mut masker = native.masker(&case);
             let mut out = Vec::new();
             masker.write(&case.input[..length], &mut out).unwrap();
             assert!(

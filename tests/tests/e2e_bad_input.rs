@@ -5,8 +5,8 @@ use std::fs;
 use std::net::TcpListener;
 
 use veilwire_tests::demo::kit::replace_once;
-use veilwire_tests::envoy::{Envoy, validate};
-use veilwire_tests::site::{Kit, Site};
+use veilwire_tests::envoy::{Envoy, Options, validate};
+use veilwire_tests::site::{Kit, Site, with_key};
 use veilwire_tests::upstream::Ending;
 use veilwire_tests::wire::{Piece, ResponseHead, headers};
 
@@ -225,16 +225,17 @@ fn a_client_that_leaves_in_mid_stream_is_told_as_cut() {
 fn a_configuration_that_cannot_work_says_why() {
     let kit = Kit::new(|_| Ok(9)).unwrap();
     let config = fs::read_to_string(&kit.config).unwrap();
+    let options = with_key(Options::default());
     let refused = |name: &str, changed: String, needle: &str| {
         let path = kit.folder().join(format!("{name}.yaml"));
         fs::write(&path, changed).unwrap();
-        let output = validate(&path, None).unwrap();
+        let output = validate(&path, &options).unwrap();
         assert!(!output.status.success(), "{name} was accepted");
         let told =
             String::from_utf8_lossy(&output.stderr).into_owned() + &String::from_utf8_lossy(&output.stdout);
         assert!(told.contains(needle), "{name}: no `{needle}` in\n{told}");
     };
-    assert!(validate(&kit.config, None).unwrap().status.success());
+    assert!(validate(&kit.config, &options).unwrap().status.success());
 
     refused("missing-wasm", config.replace("veilwire_filter.wasm", "no_filter.wasm"), "no_filter.wasm");
     let key = kit.folder().join("pki/server.key").display().to_string();
@@ -262,6 +263,6 @@ fn a_configuration_that_cannot_work_says_why() {
     let port = taken.local_addr().unwrap().port();
     let path = kit.folder().join("port.yaml");
     fs::write(&path, config.replacen("port_value: 0", &format!("port_value: {port}"), 1)).unwrap();
-    let told = format!("{:#}", Envoy::start(&path).unwrap_err());
+    let told = format!("{:#}", Envoy::start_with(&path, &options).unwrap_err());
     assert!(told.contains("Address already in use") || told.contains("cannot bind"), "{told}");
 }

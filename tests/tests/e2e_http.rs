@@ -165,7 +165,12 @@ fn responses() {
             let head = site.post(&case.route, "application/json").unwrap();
             let name = format!("{} over {protocol:?}", case.name);
             let reply = |mut exchange: Exchange| {
-                assert_eq!(exchange.body().unwrap(), b"{}");
+                let seen = exchange.body().unwrap();
+                assert_eq!(
+                    String::from_utf8_lossy(&seen),
+                    String::from_utf8_lossy(&case.asked.expect),
+                    "{name}"
+                );
                 let mut answer = ResponseHead::new(200, &[("content-type", &case.content_type)]);
                 if protocol == Protocol::Http1Length {
                     answer.headers.extend(headers(&[("content-length", &case.input.len().to_string())]));
@@ -191,15 +196,16 @@ fn responses() {
             let body = if matches!(protocol, Protocol::Http1Length | Protocol::Http1Chunked) {
                 let mut client = site.http1().unwrap();
                 let mut head = head.clone();
-                head.headers.extend(headers(&[("content-length", "2")]));
+                let length = case.asked.input.len().to_string();
+                head.headers.extend(headers(&[("content-length", &length)]));
                 client.send_head(&head).unwrap();
-                client.send(b"{}").unwrap();
+                client.send(&case.asked.input).unwrap();
                 reply(site.upstream.accept().unwrap());
                 client.response().map(|response| (response.head, response.body))
             } else {
                 let mut client = site.http2().unwrap();
                 let mut exchange = client.start(&head, false).unwrap();
-                exchange.send(b"{}", true).unwrap();
+                exchange.send(&case.asked.input, true).unwrap();
                 reply(site.upstream.accept().unwrap());
                 exchange.response().map(|response| (response.head, response.body))
             };

@@ -296,7 +296,7 @@ fn a_broken_configuration_is_refused_with_its_reason() {
     let folder = tempfile::tempdir().unwrap();
     let config = folder.path().join("envoy.yaml");
     std::fs::write(&config, "static_resources: {listeners: [{nmae: typo}]}\n").unwrap();
-    let output = envoy::validate(&config, None).unwrap();
+    let output = envoy::validate(&config, &envoy::Options::default()).unwrap();
     assert!(!output.status.success());
     let error = format!("{:#}", Envoy::start(&config).unwrap_err());
     assert!(error.contains("nmae"), "{error}");

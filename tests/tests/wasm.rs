@@ -8,7 +8,7 @@ use std::sync::OnceLock;
 
 use veilwire_tests::corpus::{self, Case, Direction, Expect};
 use veilwire_tests::host::{Exchange, Facts, Options, Side, StartError, Vm, verify_fresh};
-use veilwire_tests::site::{Kit, path};
+use veilwire_tests::site::{Kit, PSEUDONYM_KEY, path};
 use veilwire_tests::splits;
 use veilwire_tests::token::{Algorithm, Claims, TokenIssuer};
 use veilwire_tests::wire::{Headers, headers};
@@ -38,7 +38,13 @@ fn artifact() -> &'static [u8] {
 }
 
 fn options(configuration: &[u8]) -> Options {
-    Options { configuration: configuration.to_vec(), now: NOW * 1_000_000_000, ..Options::default() }
+    let (name, key) = PSEUDONYM_KEY;
+    Options {
+        configuration: configuration.to_vec(),
+        environment: vec![(name.to_owned(), key.to_owned())],
+        now: NOW * 1_000_000_000,
+        ..Options::default()
+    }
 }
 
 fn start() -> Vm {
@@ -129,7 +135,11 @@ fn run(vm: &mut Vm, case: &Case, cuts: &[usize], end: End) -> Result<(), String>
                     false,
                 )
                 .unwrap();
-            send(vm, exchange, Side::Request, &[b"{}"], End::WithData);
+            send(vm, exchange, Side::Request, &[&case.asked.input], End::WithData);
+            let seen = exchange.upstream(vm).unwrap().body();
+            if seen != case.asked.expect {
+                return Err(format!("the upstream was asked\n{}", String::from_utf8_lossy(&seen)));
+            }
             let length = case.input.len().to_string();
             let head = headers(&[
                 (":status", "200"),

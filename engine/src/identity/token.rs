@@ -8,7 +8,7 @@ use super::claims::{Claims, Demands, UnverifiedClaims};
 use super::jws::Jws;
 use super::keys::{KeySet, VerifyingKey};
 use super::verifier::SignatureVerifier;
-use super::vouched;
+use super::vouched::Vouching;
 use crate::policy::model::{Algorithm, Provider, TokenSource};
 use crate::time::Timestamp;
 
@@ -32,8 +32,8 @@ pub struct TokenVerifier {
     claims: Vec<String>,
     /// None: they are fetched, and come with each token.
     keys: Option<KeySet>,
-    /// The host verifies signatures, and knows the provider by this name.
-    vouched_as: Option<String>,
+    /// The host verifies signatures.
+    vouching: Option<Vouching>,
 }
 
 impl TokenVerifier {
@@ -61,7 +61,9 @@ impl TokenVerifier {
             bound: provider.bound,
             claims: claims.to_vec(),
             keys,
-            vouched_as: provider.verified_by_host.then(|| provider.name.clone()),
+            vouching: provider
+                .verified_by_host
+                .then(|| Vouching::new(&provider.name, claims.iter().chain([&provider.groups_claim]))),
         }
     }
 
@@ -106,7 +108,7 @@ impl TokenVerifier {
 
     /// Whether the host verifies the signatures of this provider.
     pub(super) fn asks_host(&self) -> bool {
-        self.vouched_as.is_some()
+        self.vouching.is_some()
     }
 
     pub(super) fn keeps_token(&self) -> bool {
@@ -129,8 +131,8 @@ impl TokenVerifier {
         if !self.algorithms.contains(&token.jws.algorithm) {
             return Err(TokenError::Algorithm);
         }
-        match &self.vouched_as {
-            Some(provider) => vouched::check(verifier, provider, token.claims.members())?,
+        match &self.vouching {
+            Some(vouching) => vouching.check(verifier, token.claims.members())?,
             None => self.verify_signature(&token.jws, self.keys.as_ref().or(fetched), verifier)?,
         }
         let demands = Demands {

@@ -1,7 +1,8 @@
 //! Tokens whose signature Envoy's own `jwt_authn` has verified: is the token at hand the one that it vouches for?
 //!
 //! `jwt_authn` leaves the payload of a good token in dynamic metadata, which no client can write. Guarantees: a token counts only if
-//! everything that it claims is there, under the name of its provider, and no claim that would restrict it is there alone. So two
+//! everything that it claims is there, under the name of its provider, lists are as long as there, and no claim that would restrict
+//! it, or that says who its bearer is, is there alone. So two
 //! readers that look at different tokens of one request can never be played off against each other. Without metadata nobody has
 //! vouched, and the token is refused. What the claims mean is checked as ever, behind this.
 
@@ -12,25 +13,50 @@ use serde_json::{Map, Value};
 /// Most values of a payload; each is a question to the host.
 const MOST: usize = 1_024;
 
-/// Claims that restrict what a token is good for: one that lacks them must not be vouched for by one that has them.
-const RESTRICTING: [&str; 7] = ["iss", "aud", "azp", "exp", "nbf", "iat", "cnf"];
+/// Claims that restrict what a token is good for, or whose absence a `mayNot` rule could hang on: one that lacks them must not be
+/// vouched for by one that has them.
+const RESTRICTING: [&str; 11] =
+    ["iss", "sub", "aud", "azp", "exp", "nbf", "iat", "cnf", "scope", "scp", "client_id"];
 
-/// Checks that the host vouches for these claims.
-///
-/// # Errors
-/// [`TokenError::NotVouched`]; [`TokenError::Unverifiable`] if the host cannot tell.
-pub(super) fn check(
-    verifier: &dyn SignatureVerifier,
-    provider: &str,
-    claims: &Map<String, Value>,
-) -> Result<(), TokenError> {
-    let mut walk = Walk { verifier, path: vec![provider], left: MOST };
-    for name in RESTRICTING.into_iter().filter(|name| !claims.contains_key(*name)) {
-        if walk.ask(name)?.is_some() {
-            return Err(TokenError::NotVouched);
+/// What the host has to vouch for in the tokens of one provider.
+#[derive(Clone, Debug)]
+pub(super) struct Vouching {
+    provider: String,
+    /// Claims that must not be in the host's payload alone.
+    decisive: Vec<String>,
+}
+
+impl Vouching {
+    /// `asked`: claims that rules and groups hang on, by name or path.
+    pub(super) fn new<'c>(provider: &str, asked: impl Iterator<Item = &'c String>) -> Vouching {
+        let mut decisive: Vec<String> = RESTRICTING.map(str::to_owned).to_vec();
+        for path in asked {
+            // A name with dots is both, as in the claims of rules.
+            decisive.push(path.clone());
+            decisive.extend(path.split('.').next().map(str::to_owned));
         }
+        decisive.sort_unstable();
+        decisive.dedup();
+        Vouching { provider: provider.to_owned(), decisive }
     }
-    walk.members(claims)
+
+    /// Checks that the host vouches for these claims.
+    ///
+    /// # Errors
+    /// [`TokenError::NotVouched`]; [`TokenError::Unverifiable`] if the host cannot tell.
+    pub(super) fn check(
+        &self,
+        verifier: &dyn SignatureVerifier,
+        claims: &Map<String, Value>,
+    ) -> Result<(), TokenError> {
+        let mut walk = Walk { verifier, path: vec![&self.provider], left: MOST };
+        for name in self.decisive.iter().filter(|name| !claims.contains_key(*name)) {
+            if walk.ask(name)?.is_some() {
+                return Err(TokenError::NotVouched);
+            }
+        }
+        walk.members(claims)
+    }
 }
 
 struct Walk<'w> {
@@ -78,8 +104,9 @@ impl<'w> Walk<'w> {
             inner.value(&place, element)?;
             self.left = inner.left;
         }
+        let longer = self.ask(&elements.len().to_string())?.is_some();
         self.path.pop();
-        Ok(())
+        if longer { Err(TokenError::NotVouched) } else { Ok(()) }
     }
 
     fn same(&mut self, name: &str, expected: &[u8]) -> Result<(), TokenError> {
@@ -132,7 +159,8 @@ mod tests {
     }
 
     fn ask(said: &Value, provider: &str, claimed: &Value) -> Result<(), TokenError> {
-        check(&Host(said.clone()), provider, claimed.as_object().unwrap())
+        let asked = ["groups".to_owned(), "realm.roles".to_owned()];
+        Vouching::new(provider, asked.iter()).check(&Host(said.clone()), claimed.as_object().unwrap())
     }
 
     #[test]
@@ -152,6 +180,8 @@ mod tests {
             ("/ok", json!(false)),
             ("/groups/1", json!("z")),
             ("/groups", json!(["x", "y", "z"])),
+            ("/groups", json!(["x"])),
+            ("/groups", json!([])),
             ("/groups", json!("x")),
             ("/realm/roles/0/name", json!("s")),
             ("/realm/roles/0", json!({"name": "r", "admin": true})),
@@ -167,7 +197,9 @@ mod tests {
 
     #[test]
     fn what_restricts_a_token_is_in_both_or_in_neither() {
-        for name in RESTRICTING {
+        for name in
+            RESTRICTING.into_iter().filter(|name| *name != "sub").chain(["groups", "realm", "realm.roles"])
+        {
             let said = json!({"sub": "a", name: "x"});
             assert_eq!(ask(&said, "idp", &json!({"sub": "a"})), Err(TokenError::NotVouched), "{name}");
             assert_eq!(ask(&said, "idp", &said), Ok(()), "{name}");
@@ -177,7 +209,8 @@ mod tests {
     #[test]
     fn a_payload_has_a_bounded_number_of_values() {
         let many = |count: usize| json!({"groups": vec!["g"; count]});
-        let restricting = RESTRICTING.len();
+        // What must not be there alone, but for the groups, which are there; and the end of the list.
+        let restricting = RESTRICTING.len() + 2 + 1;
         assert_eq!(ask(&many(MOST - restricting), "idp", &many(MOST - restricting)), Ok(()));
         assert_eq!(ask(&many(MOST), "idp", &many(MOST)), Err(TokenError::NotVouched));
     }

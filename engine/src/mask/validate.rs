@@ -34,6 +34,7 @@ pub fn holds(validator: Validator, matched: &[u8]) -> bool {
             Validator::Ipv6 => address::ipv6(matched),
             Validator::Base58check => address::base58check(matched),
             Validator::Bech32 => address::bech32(matched),
+            Validator::Eip55 => address::eip_55(matched),
             Validator::Number(scheme) => national::holds(scheme, matched),
         }
 }

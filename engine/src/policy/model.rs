@@ -273,6 +273,9 @@ pub enum Validator {
     Base58check,
     /// Bech32 and Bech32m (BIP 173, BIP 350).
     Bech32,
+    /// An address of Ethereum: forty hexadecimal digits of one case, or with the checksum of EIP-55 in their case.
+    #[serde(rename = "eip-55")]
+    Eip55,
     /// A number that a state or an industry gives, with its check digits.
     Number(Scheme),
 }

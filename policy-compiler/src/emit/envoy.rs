@@ -186,7 +186,7 @@ fn connection_manager(
         .with(
             "http_filters",
             Yaml::list(
-                keys::filter(policy)
+                keys::filter(policy, deployment)
                     .into_iter()
                     .chain(jwt_authn::filter(policy, &model.providers, deployment)?)
                     .chain([filter(policy, artifact, deployment), router()]),

@@ -131,6 +131,7 @@ pub const CLASSES: &[(&str, Class)] = &[
 pub const VALIDATORS: &[(&str, Validator)] = &[
     ("base58check", Validator::Base58check),
     ("bech32", Validator::Bech32),
+    ("eip-55", Validator::Eip55),
     ("ipv6", Validator::Ipv6),
     ("luhn", Validator::Luhn),
     ("mod-97", Validator::Mod97),

@@ -21,12 +21,23 @@ pub enum From {
     Environment(Text),
     /// `file`: in a file that Envoy reads when it starts.
     File(Text),
+    /// `sds`: in a resource that Envoy is told of, and told again when it changes.
+    Sds(Discovered),
+}
+
+/// A secret that Envoy discovers (xDS: `envoy.extensions.transport_sockets.tls.v3.Secret`).
+#[derive(Clone, Debug)]
+pub struct Discovered {
+    /// `name` of the resource.
+    pub name: Text,
+    /// `file`: the discovery response, which Envoy watches.
+    pub file: Text,
 }
 
 /// What filter state of keys, and secrets of Envoy, begin with.
 const PREFIX: &str = "veilwire.key.";
 
-/// The filter state in which the filter finds a key that is in a file, and the secret from which Envoy fills it.
+/// The filter state in which the filter finds a key that Envoy reads, and the secret in a file from which Envoy fills it.
 #[must_use]
 pub fn state(key: &str) -> String {
     format!("{PREFIX}{key}")
@@ -50,18 +61,29 @@ pub fn read(node: &Node, name: &Text, out: &mut Diagnostics) -> Key {
 
 fn read_from(node: &Node, out: &mut Diagnostics) -> Option<From> {
     let mut from = Fields::open(node, "`from`", out)?;
-    let present = from.has("file") || from.has("sds");
-    from.not_yet("sds", out);
-    let both = from.has("file") && from.has("environment");
-    let variable = if present { from.take("environment") } else { from.require("environment") };
+    let elsewhere = from.has("file") || from.has("sds");
+    let several = elsewhere && from.has("environment") || from.has("file") && from.has("sds");
+    let variable = if elsewhere { from.take("environment") } else { from.require("environment") };
     let variable = variable.and_then(|node| text(node, out)).filter(|name| is_variable(name, out));
     let file = from.take("file").and_then(|node| text(node, out)).filter(|name| is_file(name, out));
+    let discovered = from.take("sds").and_then(|node| read_discovered(node, out));
     from.close(out);
-    if both {
-        let message = "a key is in one place: `environment` or `file`";
+    if several {
+        let message = "a key is in one place: `environment`, `file` or `sds`";
         out.push(Diagnostic::at(Code::E0205, node.span, message));
     }
-    file.map(From::File).or(variable.map(From::Environment))
+    file.map(From::File).or(discovered.map(From::Sds)).or(variable.map(From::Environment))
+}
+
+fn read_discovered(node: &Node, out: &mut Diagnostics) -> Option<Discovered> {
+    let mut fields = Fields::open(node, "`sds`", out)?;
+    let name = fields.require("name").and_then(|node| text(node, out)).filter(|name| is_resource(name, out));
+    let is_served = fields.has("service");
+    fields.not_yet("service", out);
+    let file = if is_served { fields.take("file") } else { fields.require("file") };
+    let file = file.and_then(|node| text(node, out)).filter(|name| is_file(name, out));
+    fields.close(out);
+    Some(Discovered { name: name?, file: file? })
 }
 
 /// It stands in every token, so it is short and means itself everywhere.
@@ -76,8 +98,23 @@ fn is_id(id: &Text, out: &mut Diagnostics) -> bool {
     fine
 }
 
+/// Does it name something, and is no key?
+fn is_name(name: &Text) -> bool {
+    !name.value.is_empty() && Secret::read(name.value.as_bytes()).is_none()
+}
+
+fn is_resource(name: &Text, out: &mut Diagnostics) -> bool {
+    let fine = is_name(name);
+    if !fine {
+        // A key that was written here by mistake is not repeated.
+        let help = "the name of the resource, as in `pseudonym-key`; the key itself stays out of the policy";
+        out.push(Diagnostic::at(Code::E0205, name.span, "not the name of a secret").help(help));
+    }
+    fine
+}
+
 fn is_file(name: &Text, out: &mut Diagnostics) -> bool {
-    let fine = !name.value.is_empty() && Secret::read(name.value.as_bytes()).is_none();
+    let fine = is_name(name);
     if !fine {
         // A key that was written here by mistake is not repeated.
         let help = "a path, as in `/run/secrets/pseudonym.key`; the key itself stays out of the policy";

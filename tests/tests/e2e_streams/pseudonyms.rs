@@ -1,10 +1,11 @@
-//! Replacements in real Envoy: pseudonyms, partial values, dropped members, and tokens with a key of Envoy's environment or of a
-//! file.
+//! Replacements in real Envoy: pseudonyms, partial values, dropped members, and tokens with a key of Envoy's environment, of a
+//! file, or discovered.
 
 use std::path::Path;
 use tempfile::TempDir;
+use veilwire_tests::deadline::{LIMIT, poll};
 use veilwire_tests::envoy::{Options, validate};
-use veilwire_tests::site::{Kit, POLICY, Site};
+use veilwire_tests::site::{Kit, POLICY, PSEUDONYM_KEY, Site};
 use veilwire_tests::upstream::Upstream;
 use veilwire_tests::wire::{Headers, ResponseHead, headers};
 
@@ -107,23 +108,15 @@ fn a_stream_gives_values_back_however_it_cuts_their_tokens() {
     }
 }
 
-/// 32 times `A`, in base64; what it makes of the address is computed elsewhere, in the tests of the engine too.
-const KEY: &str = "QUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUE=";
-const VARIABLE: &str = "VEILWIRE_TEST_PSEUDONYMS";
+const VARIABLE: &str = PSEUDONYM_KEY.0;
+const KEY: &str = PSEUDONYM_KEY.1;
 
-/// A policy whose tokens need a key.
+/// A policy in which addresses are tokens.
 fn keyed() -> String {
-    let tags = format!(
-        "  keys: {{pseudonyms: {{hmacSha256: {{id: k1, from: {{environment: {VARIABLE}}}}}}}}}
-  tags:
-    pii.email: {{severity: high, replace: {{tokenize: {{key: pseudonyms, prefix: c_, canonical: lowercase}}}}}}
-"
-    );
-    with_tags(&tags)
-}
-
-fn environment(value: &str) -> Options {
-    Options { environment: vec![(VARIABLE.to_owned(), value.to_owned())], ..Options::default() }
+    let tags = "  tags:
+    pii.email: {severity: high, replace: {tokenize: {key: pseudonyms, prefix: c_, canonical: lowercase}}}
+";
+    with_tags(tags)
 }
 
 /// The address has its token in both directions.
@@ -139,7 +132,7 @@ fn assert_tokens(site: &Site) {
 
 #[test]
 fn tokens_are_made_with_a_key_of_the_environment() {
-    let site = Site::with_options("corpus.yaml", &keyed(), &environment(KEY)).unwrap();
+    let site = Site::with_policy("corpus.yaml", &keyed()).unwrap();
     assert_tokens(&site);
     let log = site.envoy.log_tail();
     assert!(!log.contains(KEY) && !site.kit.compiled.envoy_yaml.contains(KEY), "the key is told");
@@ -152,7 +145,8 @@ fn without_its_key_envoy_does_not_start() {
         Kit::with_policy("corpus.yaml", &keyed(), |pki| Ok(upstream.insert(Upstream::start(pki)?).port()));
     let kit = kit.unwrap();
     // A trial run loads the filter as a start does, and ends.
-    let output = validate(&kit.config, Some(kit.folder())).unwrap();
+    let options = Options { working_folder: Some(kit.folder().to_owned()), ..Options::default() };
+    let output = validate(&kit.config, &options).unwrap();
     let told = String::from_utf8_lossy(&output.stderr);
     assert!(!output.status.success() && told.contains("key 0 is not there"), "{told}");
 }
@@ -167,7 +161,7 @@ fn tokens_are_made_with_a_key_of_a_file() {
     let folder = TempDir::new().unwrap();
     let file = folder.path().join("pseudonym.key");
     std::fs::write(&file, format!("{KEY}\n")).unwrap();
-    let site = Site::with_options("corpus.yaml", &filed(&file), &Options::default()).unwrap();
+    let site = Site::with_policy("corpus.yaml", &filed(&file)).unwrap();
     for _ in 0..2 {
         assert_tokens(&site);
     }
@@ -184,7 +178,7 @@ fn without_a_usable_key_in_its_file_no_exchange_passes() {
     let file = folder.path().join("pseudonym.key");
     // 31 bytes: one too few.
     std::fs::write(&file, "QUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQQ==").unwrap();
-    let site = Site::with_options("corpus.yaml", &filed(&file), &Options::default()).unwrap();
+    let site = Site::with_policy("corpus.yaml", &filed(&file)).unwrap();
     for _ in 0..2 {
         let head = site.post("chat", "application/json").unwrap();
         let sent = site.http1().unwrap().request(&head, ask("mail Ada@Example.com").as_bytes());
@@ -193,4 +187,66 @@ fn without_a_usable_key_in_its_file_no_exchange_passes() {
     }
     assert!(site.envoy.log_tail().contains("a key of the policy is missing"), "{}", site.envoy.log_tail());
     assert!(site.upstream.arrived().is_none(), "the upstream was asked");
+}
+
+/// A discovery response with this key as the secret of this name, moved to where Envoy looks for it.
+fn publish(folder: &Path, name: &str, key: &str) {
+    let resource = serde_json::json!({
+        "@type": "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.Secret",
+        "name": name,
+        "generic_secret": {"secret": {"inline_string": key}},
+    });
+    let made = folder.join("next.json");
+    std::fs::write(&made, serde_json::json!({"resources": [resource]}).to_string()).unwrap();
+    std::fs::rename(made, folder.join("sds.json")).unwrap();
+}
+
+/// The same policy, with its key discovered in this folder.
+fn discovered(folder: &Path) -> String {
+    let sds = format!("sds: {{name: pseudonym-key, file: {}}}", folder.join("sds.json").display());
+    keyed().replacen(&format!("environment: {VARIABLE}"), &sds, 1)
+}
+
+#[test]
+fn a_discovered_key_counts_from_the_exchange_after_its_arrival_on() {
+    let folder = TempDir::new().unwrap();
+    publish(folder.path(), "pseudonym-key", KEY);
+    let site = Site::with_policy("corpus.yaml", &discovered(folder.path())).unwrap();
+    assert_tokens(&site);
+    // 32 times `B`.
+    let next = "QkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkI=";
+    publish(folder.path(), "pseudonym-key", next);
+    let answer = ("application/json", &["{}"][..]);
+    let changed = poll(LIMIT, || {
+        let (seen, _) = exchange(&site, &ask("mail Ada@Example.com"), answer);
+        let is_old = seen.contains("mail c_k1_76SNTW2JMSMKN2FP\"");
+        let is_new = seen.contains("mail c_k1_Y7UHRWDQTGIHKCKP\"");
+        assert!(is_old || is_new, "{seen}");
+        Ok(is_new.then_some(()))
+    });
+    assert!(changed.unwrap().is_some(), "{}", site.envoy.log_tail());
+    assert_eq!(status(&site), 415);
+    // One that is no key stops exchanges; the last good one is not used on.
+    publish(folder.path(), "pseudonym-key", "short");
+    let refused = poll(LIMIT, || Ok((status(&site) == 503).then_some(())));
+    assert!(refused.unwrap().is_some(), "{}", site.envoy.log_tail());
+    let dump = site.envoy.admin("GET", "/config_dump").unwrap();
+    for told in [site.envoy.log_tail(), dump, site.access_log.text().unwrap()] {
+        assert!(!told.contains(KEY) && !told.contains(next), "the key is told");
+    }
+}
+
+#[test]
+fn without_the_secret_of_that_name_no_exchange_passes() {
+    let folder = TempDir::new().unwrap();
+    publish(folder.path(), "another", KEY);
+    let site = Site::with_policy("corpus.yaml", &discovered(folder.path())).unwrap();
+    assert_eq!(status(&site), 503, "{}", site.envoy.log_tail());
+}
+
+/// What a body of an unknown kind is answered with, which never reaches the upstream: 415 where there is a key.
+fn status(site: &Site) -> u16 {
+    let head = site.post("chat", "image/gif").unwrap();
+    let response = site.http1().unwrap().request(&head, b"GIF89a");
+    response.unwrap_or_else(|error| panic!("{error:#}\n{}", site.envoy.log_tail())).head.status
 }

@@ -1,5 +1,6 @@
-//! Addresses of machines and of money: IP version 6, Base58Check, Bech32.
+//! Addresses of machines and of money: IP version 6, Base58Check, Bech32, EIP-55.
 
+use keccak::Keccak;
 use sha2::{Digest, Sha256};
 use std::net::Ipv4Addr;
 
@@ -106,6 +107,44 @@ pub(super) fn bech32(matched: &[u8]) -> bool {
     matches!(checksum, 1 | 0x2BC8_30A3)
 }
 
+/// EIP-55: `0x` and 20 bytes in hexadecimal. Letters of both cases are a checksum: those are large whose place in the Keccak-256 of
+/// the small ones has a digit of 8 or more. Letters of one case have none, and hold.
+pub(super) fn eip_55(matched: &[u8]) -> bool {
+    let digits = matched.strip_prefix(b"0x").and_then(|digits| <&[u8; 40]>::try_from(digits).ok());
+    let Some(digits) = digits.filter(|digits| digits.iter().all(u8::is_ascii_hexdigit)) else { return false };
+    let is_mixed = digits.iter().any(u8::is_ascii_lowercase) && digits.iter().any(u8::is_ascii_uppercase);
+    if !is_mixed {
+        return true;
+    }
+    let digest = keccak_256(&digits.to_ascii_lowercase());
+    let nibbles = digest.iter().flat_map(|byte| [byte >> 4, byte & 0xF]);
+    digits.iter().zip(nibbles).all(|(digit, nibble)| match digit {
+        b'0'..=b'9' => true,
+        _ => digit.is_ascii_uppercase() == (nibble >= 8),
+    })
+}
+
+/// Keccak-256 of the digits of an address: they and the padding are one block, so this is one permutation. The padding is that of the
+/// submission, which Ethereum uses, and not that of FIPS 202.
+fn keccak_256(digits: &[u8]) -> [u8; 32] {
+    /// Bytes of a block: the state without twice the length of the digest.
+    const RATE: usize = 200 - 2 * 32;
+    let mut block = [0; RATE];
+    let padded = digits.iter().chain(&[1]);
+    block.iter_mut().zip(padded).for_each(|(place, &byte)| *place = byte);
+    if let Some(last) = block.last_mut() {
+        *last |= 0x80;
+    }
+    let mut state = [0; 25];
+    let (lanes, _) = block.as_chunks();
+    state.iter_mut().zip(lanes).for_each(|(lane, &bytes)| *lane = u64::from_le_bytes(bytes));
+    Keccak::new().with_f1600(|permute| permute(&mut state));
+    let mut digest = [0; 32];
+    let (places, _) = digest.as_chunks_mut();
+    places.iter_mut().zip(state).for_each(|(place, lane)| *place = lane.to_le_bytes());
+    digest
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -204,5 +243,46 @@ mod tests {
             assert!(!base58check(bad.as_bytes()) && !bech32(bad.as_bytes()), "{bad}");
         }
         assert!(!base58check(&[b'z'; 128]) && !base58check(&[b'1'; 128]));
+    }
+
+    /// The addresses of EIP-55; each with the case of one letter changed, and in one case.
+    #[test]
+    fn addresses_of_ethereum_have_their_checksum_in_their_case() {
+        for good in [
+            "0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed",
+            "0xfB6916095ca1df60bB79Ce92cE3Ea74c37c5d359",
+            "0xdbF03B407c01E7cD3CBea99509d93f8DDDC8C6FB",
+            "0xD1220A0cf47c7B9Be7A2E6BA89F429762e7b9aDb",
+        ] {
+            assert!(eip_55(good.as_bytes()), "{good}");
+            for at in 2..good.len() {
+                let mut other = good.as_bytes().to_vec();
+                if other[at].is_ascii_alphabetic() {
+                    other[at] ^= 0x20;
+                    assert!(!eip_55(&other), "{at} of {good}");
+                }
+            }
+            let digits = good.strip_prefix("0x").unwrap();
+            assert!(eip_55(good.to_ascii_lowercase().as_bytes()), "{good}");
+            assert!(eip_55(format!("0x{}", digits.to_ascii_uppercase()).as_bytes()), "{good}");
+            for bad in [
+                digits,
+                good.split_at(41).0,
+                &format!("{good}0"),
+                &format!("0X{digits}"),
+                &good.replace('9', "g"),
+            ] {
+                assert!(!eip_55(bad.as_bytes()), "{bad}");
+            }
+        }
+        // All capitals and all small, as EIP-55 lists them, and digits without a letter.
+        for good in [
+            "0x52908400098527886E0F7030069857D2E4169EE7",
+            "0xde709f2102306220921060314715629080e2fb77",
+            "0x0000000000000000000000000000000000000001",
+        ] {
+            assert!(eip_55(good.as_bytes()), "{good}");
+        }
+        assert!(!eip_55(b"") && !eip_55(b"0x"));
     }
 }

@@ -8,6 +8,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use veilwire_engine::decision::Direction;
 use veilwire_engine::policy::Policy;
+use veilwire_engine::policy::model::Key;
 
 fn policy() -> Policy {
     let path = format!("{}/../tests/policies/corpus.yaml", env!("CARGO_MANIFEST_DIR"));
@@ -26,7 +27,9 @@ fn policy() -> Policy {
     let deployment = Deployment { files: "/".to_owned(), wasm: "/filter.wasm".to_owned() };
     let source = Source::new("corpus.yaml", std::fs::read_to_string(path).unwrap());
     let compiled = compile_policy(&source, &files, &deployment).unwrap();
-    Policy::load(&compiled.artifact).unwrap()
+    // The key that the other runners have: 32 times `A`.
+    let key = |_: &Key| Some(STANDARD.encode([b'A'; 32]).into_bytes());
+    Policy::load_with_keys(&compiled.artifact, &key).unwrap()
 }
 
 /// What comes out, or why it is refused.
@@ -69,6 +72,10 @@ fn the_corpus_comes_out_as_it_does_of_the_filter() {
                 let encoded = text(&format!("{key}-base64")).map(|text| STANDARD.decode(text).unwrap());
                 text(key).map(String::into_bytes).or(encoded)
             };
+            // This command sees one body, and so gives no pseudonym back.
+            if case.get("request").is_some() {
+                continue;
+            }
             let name = text("name").unwrap();
             let target = Target::find(&policy, &text("route").unwrap(), &[]).unwrap();
             let kind = text("content-type").unwrap();

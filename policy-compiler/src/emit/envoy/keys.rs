@@ -1,7 +1,7 @@
 //! Keys of replacements, on their way from where the policy says they are to the filter, which reads no files.
 //!
-//! A variable is let through to the filter. A file is a secret of Envoy, which puts it into filter state for each exchange. Guarantees:
-//! no key is read here or written into a configuration. Filters of the same chain can read filter state: there is none but ours.
+//! A variable is let through to the filter. A file is a secret of Envoy, and so is what Envoy discovers; it puts them into filter state for
+//! each exchange. Guarantees: no key is read here or written into a configuration. Filters of the same chain can read filter state: there is none but ours.
 
 use super::super::yaml::Yaml;
 use super::{Deployment, message};
@@ -23,24 +23,34 @@ pub(super) fn environment(policy: &Policy) -> Option<Yaml> {
     (!names.is_empty()).then(|| Yaml::map([("host_env_keys", Yaml::list(names))]))
 }
 
-/// The secrets that Envoy reads from files.
+/// The secrets that Envoy reads from files when it starts.
 pub(super) fn secrets(policy: &Policy, deployment: &Deployment) -> Option<Yaml> {
-    let secrets = files(policy).map(|(name, file)| {
-        let source = Yaml::map([("filename", deployment.locate(file).as_str().into())]);
-        Yaml::map([
-            ("name", state(name).as_str().into()),
-            ("generic_secret", Yaml::map([("secret", source)])),
-        ])
+    let secrets = policy.keys.iter().filter_map(|key| match &key.body.from {
+        Some(From::File(file)) => {
+            let source = Yaml::map([("filename", deployment.locate(&file.value).as_str().into())]);
+            Some(Yaml::map([
+                ("name", state(&key.name.value).as_str().into()),
+                ("generic_secret", Yaml::map([("secret", source)])),
+            ]))
+        }
+        _ => None,
     });
     let secrets: Vec<Yaml> = secrets.collect();
     (!secrets.is_empty()).then(|| Yaml::list(secrets))
 }
 
 /// The filter that hands them over, and names of certificates, in front of the one that needs them.
-pub(super) fn filter(policy: &Policy) -> Option<Yaml> {
-    let values = files(policy).map(|(name, _)| {
-        let state = state(name);
-        let secret = Yaml::map([("name", state.as_str().into())]);
+pub(super) fn filter(policy: &Policy, deployment: &Deployment) -> Option<Yaml> {
+    let values = policy.keys.iter().filter_map(|key| {
+        let state = state(&key.name.value);
+        let secret = match key.body.from.as_ref()? {
+            From::Environment(_) => return None,
+            From::File(_) => Yaml::map([("name", state.as_str().into())]),
+            From::Sds(discovered) => Yaml::map([
+                ("name", discovered.name.value.as_str().into()),
+                ("sds_config", watched(&deployment.locate(&discovered.file.value))),
+            ]),
+        };
         let formatter = message("envoy.extensions.formatter.generic_secret.v3.GenericSecret")
             .with("secret_configs", Yaml::empty().with(&state, secret));
         let formatters = Yaml::list([Yaml::map([
@@ -48,11 +58,11 @@ pub(super) fn filter(policy: &Policy) -> Option<Yaml> {
             ("typed_config", formatter),
         ])]);
         let text = Yaml::map([("inline_string", format!("%SECRET({state})%").as_str().into())]);
-        Yaml::map([
+        Some(Yaml::map([
             ("object_key", state.as_str().into()),
             ("factory_key", "envoy.string".into()),
             ("format_string", Yaml::map([("text_format_source", text), ("formatters", formatters)])),
-        ])
+        ]))
     });
     let values: Vec<Yaml> = values.chain(super::names::states(policy)).collect();
     if values.is_empty() {
@@ -63,10 +73,15 @@ pub(super) fn filter(policy: &Policy) -> Option<Yaml> {
     Some(Yaml::map([("name", "envoy.filters.http.set_filter_state".into()), ("typed_config", config)]))
 }
 
-/// Names and files of the keys that are in files.
-fn files(policy: &Policy) -> impl Iterator<Item = (&str, &str)> {
-    policy.keys.iter().filter_map(|key| match &key.body.from {
-        Some(From::File(file)) => Some((key.name.value.as_str(), file.value.as_str())),
-        _ => None,
-    })
+/// A file of resources that is read again when something is moved into its folder: over the file itself, or over the link that
+/// mounted secrets of Kubernetes are behind.
+fn watched(file: &str) -> Yaml {
+    let folder = match file.rsplit_once('/') {
+        Some(("", _)) => "/",
+        Some((folder, _)) => folder,
+        None => ".",
+    };
+    let path =
+        Yaml::map([("path", file.into()), ("watched_directory", Yaml::map([("path", folder.into())]))]);
+    Yaml::map([("path_config_source", path), ("resource_api_version", "V3".into())])
 }

@@ -1,21 +1,23 @@
 //! Protobuf and gRPC: every text field is masked, all else stays byte for byte, and damage is refused.
-//!
-//! The oracle is a recursive decoder that shares no code with the walker.
 #![cfg(test)]
 
+mod expected;
+mod grpc;
+#[path = "../mask_support/mod.rs"]
 mod mask_support;
-#[path = "mask_support/oracle.rs"]
+#[path = "../mask_support/oracle.rs"]
 mod oracle;
 #[expect(dead_code, reason = "the scan's oracle can do more than is needed here")]
-#[path = "scan_oracle/oracle.rs"]
+#[path = "../scan_oracle/oracle.rs"]
 mod scan_oracle;
 
+use expected::expected;
 use mask_support::{Random, Setup, check_splits, recorded, send, whole};
-use oracle::{Rules, mask_document, mask_text};
+use oracle::Rules;
 use veilwire_engine::decision::Direction;
 use veilwire_engine::format::Format;
 use veilwire_engine::mask::MaskError;
-use veilwire_engine::policy::model::{Limits, Schema, SchemaField};
+use veilwire_engine::policy::model::{Schema, SchemaField};
 
 const CONTENTS: [&str; 3] = ["otel.traces", "otel.logs", "otel.metrics"];
 const EMAIL: &str = "zqx.wvk@qjxvwkz.zqvjq";
@@ -53,92 +55,6 @@ fn grpc(message: &[u8]) -> Vec<u8> {
 
 fn leaks(out: &[u8], value: &str) -> bool {
     value.as_bytes().windows(6).any(|piece| out.windows(6).any(|window| window == piece))
-}
-
-/// A field, read by the simple decoder: how it is written, number, wire type, body.
-struct Read<'m> {
-    head: &'m [u8],
-    number: u32,
-    wire: u8,
-    body: &'m [u8],
-}
-
-/// The fields of a message that is known to be one.
-fn read(message: &[u8]) -> Vec<Read<'_>> {
-    let number = |at: &mut usize| -> u64 {
-        let mut value = 0;
-        for place in 0.. {
-            let byte = message[*at];
-            *at += 1;
-            value |= u64::from(byte & 0x7F) << (7 * place);
-            if byte < 0x80 {
-                return value;
-            }
-        }
-        panic!("a number without an end")
-    };
-    let (mut at, mut fields) = (0, Vec::new());
-    while at < message.len() {
-        let start = at;
-        let tag = number(&mut at);
-        let wire = (tag & 7) as u8;
-        let mut body = at;
-        match wire {
-            0 => drop(number(&mut at)),
-            1 => at += 8,
-            5 => at += 4,
-            2 => {
-                let length = number(&mut at) as usize;
-                body = at;
-                at += length;
-            }
-            _ => {}
-        }
-        let number = (tag >> 3) as u32;
-        fields.push(Read { head: &message[start..body], number, wire, body: &message[body..at] });
-    }
-    fields
-}
-
-/// The oracle: what a message must become.
-fn expected(message: &[u8], name: &str, schema: &Schema, rules: &Rules) -> Vec<u8> {
-    let mut out = Vec::new();
-    let mut groups = 0;
-    for field in read(message) {
-        let known = schema.messages[name].iter().find(|known| known.number == field.number && groups == 0);
-        // Only many numbers have a length.
-        let known = known.filter(|known| field.wire != 2 || known.kind != "number");
-        let kind = known.map(|known| known.kind.trim_end_matches("[]"));
-        groups += i32::from(field.wire == 3) - i32::from(field.wire == 4);
-        let body = match kind {
-            _ if field.wire != 2 => field.body.to_vec(),
-            Some("number" | "id") => field.body.to_vec(),
-            Some("text") if known.is_some_and(|known| known.name == "stringValue") => {
-                expected_string(field.body, rules)
-            }
-            Some("text") => mask_text(rules, field.body),
-            Some(message) => expected(field.body, message, schema, rules),
-            None if mask_text(rules, field.body) == field.body => field.body.to_vec(),
-            None => continue,
-        };
-        if field.wire != 2 || body.len() == field.body.len() {
-            out.extend_from_slice(field.head);
-        } else {
-            let tag = field.head.iter().position(|byte| byte & 0x80 == 0).unwrap();
-            out.extend_from_slice(&field.head[..=tag]);
-            out.extend(varint(body.len() as u64, 0));
-        }
-        out.extend(body);
-    }
-    out
-}
-
-/// JSON in a string is masked as JSON.
-fn expected_string(text: &[u8], rules: &Rules) -> Vec<u8> {
-    match serde_json::from_slice::<serde_json::Value>(text) {
-        Ok(value) if value.is_object() || value.is_array() => mask_document(&rules.inner(), text),
-        _ => mask_text(rules, text),
-    }
 }
 
 #[test]
@@ -415,103 +331,6 @@ fn malformed_messages_are_refused_by_name() {
     ] {
         let (out, ended) = check_splits(&plan, Format::Grpc, stream);
         assert_eq!((out.len(), ended.err()), (0, Some(error)), "{name}");
-    }
-}
-
-/// A message as gzip (RFC 1952) and as deflate (RFC 1950), with the flag that says so.
-fn compressed(message: &[u8]) -> [Vec<u8>; 2] {
-    let crc = message.iter().fold(u32::MAX, |crc, &byte| {
-        (0..8).fold(
-            crc ^ u32::from(byte),
-            |crc, _| if crc & 1 == 1 { 0xEDB8_8320 ^ (crc >> 1) } else { crc >> 1 },
-        )
-    });
-    let gzip = [
-        b"\x1F\x8B\x08\0\0\0\0\0\0\xFF".to_vec(),
-        miniz_oxide::deflate::compress_to_vec(message, 6),
-        (!crc).to_le_bytes().to_vec(),
-        u32::try_from(message.len()).unwrap().to_le_bytes().to_vec(),
-    ]
-    .concat();
-    [gzip, miniz_oxide::deflate::compress_to_vec_zlib(message, 6)].map(|message| {
-        let mut frame = grpc(&message);
-        frame[0] = 1;
-        frame
-    })
-}
-
-#[test]
-fn compressed_messages_are_opened_masked_and_stay_open() {
-    let plan = setup("otel.traces").plan();
-    let (dirty, clean) = (trace(EMAIL.as_bytes()), trace(b"no value"));
-    for (dirty, clean) in compressed(&dirty).into_iter().zip(compressed(&clean)) {
-        let stream = [dirty.clone(), grpc(&trace(EMAIL.as_bytes())), clean].concat();
-        let (out, ended) = check_splits(&plan, Format::Grpc, &stream);
-        assert_eq!(ended.map(|findings| findings.total()), Ok(2));
-        let masked = grpc(&trace(b"[EMAIL]"));
-        assert!(out == [masked.clone(), masked, grpc(&trace(b"no value"))].concat());
-        for place in 5..dirty.len() {
-            for flip in [1, 0x80, 0xFF] {
-                let mut damaged = dirty.clone();
-                damaged[place] ^= flip;
-                let (out, ended) = whole(&plan, Format::Grpc, &damaged);
-                // Some bytes say nothing of the message: the time in the header of gzip.
-                assert!(ended.is_ok() || out.is_empty());
-                assert!(!leaks(&out, EMAIL), "byte {place} ^ {flip}");
-            }
-        }
-    }
-    // A bomb is refused by its ratio, and what comes out of it counts as a message does.
-    let limits = Limits { message: 400 * 1024, ..Limits::default() };
-    let plan = Setup { limits, ..setup("otel.traces") }.plan();
-    for bomb in compressed(&vec![0; 4 * 1024 * 1024]) {
-        assert_eq!(whole(&plan, Format::Grpc, &bomb).1.err(), Some(MaskError::InflateRatio));
-    }
-    let mut random = Random(5);
-    let large = trace(&(0..450 * 1024).map(|_| b"abcdefghijklmnop"[random.below(16)]).collect::<Vec<_>>());
-    for large in compressed(&large) {
-        assert!(large.len() < 400 * 1024);
-        assert_eq!(whole(&plan, Format::Grpc, &large).1.err(), Some(MaskError::MessageLimit));
-    }
-}
-
-#[test]
-fn messages_of_a_grpc_stream_leave_when_they_are_complete() {
-    let plan = setup("otel.traces").plan();
-    let message = grpc(&trace(EMAIL.as_bytes()));
-    let mut masker = veilwire_engine::mask::Masker::new(plan, Format::Grpc);
-    let mut sizes = Vec::new();
-    for byte in message.repeat(3) {
-        let mut out = Vec::new();
-        masker.write(&[byte], &mut out).unwrap();
-        sizes.push(out.len());
-    }
-    let masked = grpc(&trace(b"[EMAIL]")).len();
-    for (place, size) in sizes.iter().enumerate() {
-        let last = (place + 1) % message.len() == 0;
-        assert_eq!(*size, if last { masked } else { 0 }, "byte {place}");
-    }
-}
-
-#[test]
-fn a_message_may_be_as_large_as_its_limit_and_no_larger() {
-    let limits = Limits { message: 64 * 1024, ..Limits::default() };
-    let plan = Setup { limits, ..setup("otel.traces") }.plan();
-    let room = 64 * 1024 - (trace(&[b'a'; 60_000]).len() - 60_000);
-    let fits = trace(&vec![b'a'; room]);
-    assert_eq!(fits.len(), 64 * 1024);
-    let large = trace(&vec![b'a'; room + 1]);
-    for longest in [usize::MAX, 1000] {
-        let cut = |body: &[u8], format| {
-            let (out, ended) = send(&plan, format, body.chunks(longest.min(body.len())));
-            (out.len(), ended.err())
-        };
-        assert_eq!(cut(&fits, Format::Protobuf), (fits.len(), None));
-        assert_eq!(cut(&large, Format::Protobuf), (0, Some(MaskError::MessageLimit)));
-        assert_eq!(cut(&grpc(&fits), Format::Grpc), (fits.len() + 5, None));
-        assert_eq!(cut(&grpc(&large), Format::Grpc), (0, Some(MaskError::MessageLimit)));
-        let many = grpc(&fits).repeat(5);
-        assert_eq!(cut(&many, Format::Grpc), (many.len(), None), "the limit is for each message");
     }
 }
 

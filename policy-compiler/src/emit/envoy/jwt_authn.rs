@@ -80,7 +80,7 @@ fn with_sources(entry: Yaml, sources: &[TokenSource]) -> Yaml {
     let some = |names: &[&str]| (!names.is_empty()).then(|| Yaml::texts(names));
     let (cookies, parameters) = (some(&cookies), some(&parameters));
     entry
-        .with_some("from_headers", (!headers.is_empty()).then(|| Yaml::List(headers)))
+        .with_some("from_headers", (!headers.is_empty()).then_some(Yaml::List(headers)))
         .with_some("from_cookies", cookies)
         .with_some("from_params", parameters)
 }

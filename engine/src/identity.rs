@@ -184,18 +184,31 @@ impl Authenticator {
             if provider.expiry_optional && provider.max_age_seconds.is_none() {
                 return Err(AuthenticatorError::NoLifetime(id));
             }
+            // SECURITY: what verifies a MAC can make one, so it is never what a public key set holds, nor left to others.
+            if provider
+                .algorithms
+                .iter()
+                .any(|algorithm| algorithm.mac_length().is_some() != provider.secret.is_some())
+            {
+                return Err(AuthenticatorError::Secret(id));
+            }
+            let elsewhere = u8::from(provider.remote.is_some())
+                + u8::from(provider.verified_by_host)
+                + u8::from(provider.secret.is_some());
             let keys = match &provider.remote {
-                None if provider.verified_by_host && provider.jwks.is_empty() => None,
-                _ if provider.verified_by_host => return Err(AuthenticatorError::Remote(id)),
-                Some(remote) if provider.jwks.is_empty() && is_sound(remote) => None,
-                Some(_) => return Err(AuthenticatorError::Remote(id)),
-                None => Some(
+                None if elsewhere == 0 => Some(
                     KeySet::parse_for(&provider.jwks, &provider.algorithms)
                         .map_err(|cause| AuthenticatorError::Keys { provider: id, cause })?,
                 ),
+                remote
+                    if elsewhere == 1 && provider.jwks.is_empty() && remote.as_ref().is_none_or(is_sound) =>
+                {
+                    None
+                }
+                _ => return Err(AuthenticatorError::Remote(id)),
             };
             let verifier = TokenVerifier::with_claims(provider, keys, claims);
-            if provider.remote.is_none() && !provider.verified_by_host && !verifier.has_usable_key() {
+            if !verifier.can_verify() {
                 return Err(AuthenticatorError::NoKeyForAlgorithms(id));
             }
             verifiers.push(Some(verifier));
@@ -460,6 +473,9 @@ pub enum AuthenticatorError {
     /// A provider has keys in two places, or cannot say where they are.
     #[error("provider {}: keys are in two places, or in none that can be asked", .0.0)]
     Remote(ProviderId),
+    /// A provider has MACs without a secret, or a secret and signatures.
+    #[error("provider {}: a secret is for HMAC, and HMAC for a secret", .0.0)]
+    Secret(ProviderId),
     /// The key set of a provider has no key for any of its algorithms.
     #[error("provider {}: no key for the accepted algorithms", .0.0)]
     NoKeyForAlgorithms(ProviderId),

@@ -61,7 +61,7 @@ pub enum InvalidPolicy {
     #[error("tag {0} has an unsafe replacement")]
     Placeholder(u16),
     /// A key is not there, damaged or too short.
-    #[error("key {0} is not there, is not base64, or is shorter than 32 bytes")]
+    #[error("key {0} is not there, is not base64, or is too short")]
     Key(u16),
     /// A limit is zero or beyond what the filter can hold.
     #[error("limit `{0}` is out of range")]
@@ -95,8 +95,8 @@ impl Policy {
         Policy::check(model, digest)
     }
 
-    /// The same, with the keys of its replacements: `read` gives each as it is handed over. Without its key a replacement
-    /// is its placeholder, which hides more.
+    /// The same, with its keys: `read` gives each as it is handed over. Without its key a replacement is its placeholder, which
+    /// hides more, and tokens of a provider without its secret are not accepted.
     ///
     /// # Errors
     /// As [`Policy::load`]; [`InvalidPolicy::Key`] if one is not there, damaged or too short.
@@ -116,10 +116,20 @@ impl Policy {
                 keyed.secret = secret.clone();
             }
         }
+        for provider in &mut model.providers {
+            let Some(shared) = &mut provider.secret else { continue };
+            let secret = secrets.get(shared.key.index()).ok_or(InvalidPolicy::Dangling("provider.secret"))?;
+            // RFC 7518 section 3.2: as long as the MAC at least.
+            let least = provider.algorithms.iter().filter_map(|algorithm| algorithm.mac_length()).max();
+            if secret.bytes().map(<[u8]>::len) < least {
+                return Err(InvalidPolicy::Key(shared.key.0));
+            }
+            shared.secret = secret.clone();
+        }
         Policy::check(model, digest)
     }
 
-    /// The keys of its replacements: where they are.
+    /// The keys of its replacements and the secrets of its providers: where they are.
     #[must_use]
     pub fn keys(&self) -> &[Key] {
         &self.model.keys
@@ -397,6 +407,9 @@ fn check_references(model: &Model) -> Result<(), InvalidPolicy> {
         if let Replacement::Tokenize(keyed) | Replacement::Shape(keyed) = &tag.replacement {
             known("tag.key", keyed.key.index(), model.keys.len())?;
         }
+    }
+    for shared in model.providers.iter().filter_map(|provider| provider.secret.as_ref()) {
+        known("provider.secret", shared.key.index(), model.keys.len())?;
     }
     for detector in &model.detectors {
         known("detector.tag", detector.tag.index(), model.tags.len())?;

@@ -10,6 +10,8 @@ mod attacks;
 mod callers;
 #[path = "jwt/requests.rs"]
 mod requests;
+#[path = "jwt/shared.rs"]
+mod shared;
 #[path = "jwt/tokens.rs"]
 mod tokens;
 

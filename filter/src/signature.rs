@@ -19,13 +19,15 @@ pub(crate) fn question(
     let hash = match algorithm {
         Algorithm::RS256 | Algorithm::ES256 => "sha256",
         Algorithm::RS384 | Algorithm::ES384 => "sha384",
-        Algorithm::RS512 => "sha512",
+        Algorithm::RS512 | Algorithm::ES512 => "sha512",
         // Envoy knows neither the padding of PSS nor Edwards curves.
         Algorithm::PS256 | Algorithm::PS384 | Algorithm::PS512 | Algorithm::EdDSA => return None,
+        // No secret leaves the filter.
+        Algorithm::HS256 | Algorithm::HS384 | Algorithm::HS512 => return None,
     };
     let der;
     let signature = match algorithm {
-        Algorithm::ES256 | Algorithm::ES384 => {
+        Algorithm::ES256 | Algorithm::ES384 | Algorithm::ES512 => {
             der = ecdsa_signature(signature)?;
             &der
         }

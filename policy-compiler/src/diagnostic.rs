@@ -104,6 +104,7 @@ codes! {
     E0341 "keys in two places",
     E0342 "metadata from a host that is not the issuer",
     E0343 "keys that Envoy cannot find",
+    E0344 "a secret that does not fit",
     E0401 "file cannot be read",
     E0402 "key set without a usable key",
     E0403 "signature algorithm refused",

@@ -10,7 +10,7 @@ use crate::resolve::Resolved;
 use crate::resolve::detectors::{Catalogued, window};
 use crate::resolve::identity::KeyPlace;
 use crate::resolve::routes::JSON;
-use crate::source::keys::{From, Key as SourceKey, state};
+use crate::source::keys::{From, Handed, handed, state};
 use crate::source::masks::{At, Place};
 use crate::source::predicates::{Predicate as SourcePredicate, Subject};
 use crate::source::reader::Named;
@@ -185,6 +185,7 @@ impl Tables {
                     _ if body.verified_by_envoy() => (String::new(), None),
                     KeyPlace::Inline(jwks) => (jwks, None),
                     KeyPlace::Remote(remote) => (String::new(), Some(remote)),
+                    KeyPlace::Secret => (String::new(), None),
                 };
                 Some(Provider {
                     name: provider.name.value.clone(),
@@ -204,6 +205,7 @@ impl Tables {
                     bound: body.bound.is_some(),
                     remote,
                     verified_by_host: body.verified_by_envoy(),
+                    secret: providers::secret(resolved.policy, &provider.name).ok()?,
                 })
             })
             .collect::<Option<Vec<_>>>()
@@ -409,22 +411,22 @@ fn tls(resolved: &Resolved<'_>) -> Result<TlsRequirement, LowerError> {
     Ok(TlsRequirement { require: true, min_version, client_certificate: tls.client.is_some() })
 }
 
-/// In the order of their names, which is how tags number them.
+/// Where what the filter is handed over is, in the order that numbers it.
 fn keys(resolved: &Resolved<'_>) -> Result<Vec<Key>, LowerError> {
-    let key = |key: &Named<SourceKey>| {
-        Some(Key {
-            name: key.name.value.clone(),
-            id: key.body.id.as_ref()?.value.clone(),
-            from: match key.body.from.as_ref()? {
-                From::Environment(name) => KeySource::Environment(name.value.clone()),
-                From::File(_) | From::Sds(_) => KeySource::FilterState(state(&key.name.value)),
-            },
-        })
+    let key = |handed: Handed<'_>| {
+        let id = match handed {
+            Handed::Key(key) => key.body.id.as_ref()?.value.clone(),
+            // Its tokens name it by `kid`, if at all.
+            Handed::Secret(..) => String::new(),
+        };
+        let name = handed.name();
+        let from = match handed.from()? {
+            From::Environment(name) => KeySource::Environment(name.value.clone()),
+            From::File(_) | From::Sds(_) => KeySource::FilterState(state(&name)),
+        };
+        Some(Key { name, id, from })
     };
-    let mut keys = resolved.policy.keys.iter().map(key).collect::<Option<Vec<_>>>();
-    if let Some(keys) = &mut keys {
-        keys.sort_by(|a, b| a.name.cmp(&b.name));
-    }
+    let keys = handed(resolved.policy).into_iter().map(key).collect::<Option<Vec<_>>>();
     keys.ok_or(LowerError::Contradiction("keys"))
 }
 

@@ -164,6 +164,14 @@ impl TokenIssuer {
         format!("{text}.{}", encode(ring::hmac::sign(&key, text.as_bytes()).as_ref()))
     }
 
+    /// A token of an issuer that shares this secret: HMAC with SHA-512.
+    #[must_use]
+    pub fn hs512(&self, secret: &[u8], key_id: &str, claims: &Claims) -> String {
+        let text = signed_part(&json!({ "alg": "HS512", "kid": key_id }), &claims.0);
+        let key = ring::hmac::Key::new(ring::hmac::HMAC_SHA512, secret);
+        format!("{text}.{}", encode(ring::hmac::sign(&key, text.as_bytes()).as_ref()))
+    }
+
     /// No signature and `"alg": "none"`.
     #[must_use]
     pub fn unsigned(&self, claims: &Claims) -> String {

@@ -10,7 +10,7 @@ use crate::toolchain::{TARGET, WasmToolchain};
 use crate::{console, process, wasm_section, workspace};
 
 /// Envoy compiles the module at every start. The engine in it is built for speed and not for size.
-pub(crate) const SIZE_LIMIT: usize = 3 * 512 * 1024;
+pub(crate) const SIZE_LIMIT: usize = 13 * 128 * 1024;
 const BUILD_LIMIT: Duration = Duration::from_secs(1200);
 /// A regex compiler inside the filter would cost 0.7 MB and invite patterns as configuration.
 const FORBIDDEN_FEATURES: &[&str] = &["regex-automata feature \"dfa-build\"", "regex-syntax "];

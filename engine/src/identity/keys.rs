@@ -1,7 +1,7 @@
 //! Key sets: a JWKS document (RFC 7517, RFC 7518 section 6, RFC 8037) becomes keys that can verify.
 //!
 //! Guarantees: every key is sound (RSA 2048 to 4096 bits, exponent 65537, not from a generator with known
-//! weak primes; P-256 and P-384 on the curve; Ed25519 canonical and not of small order), bound to one
+//! weak primes; P-256, P-384 and P-521 on the curve; Ed25519 canonical and not of small order), bound to one
 //! algorithm, and no key id names two keys. Symmetric and private keys refuse the whole set: a set that holds them was
 //! published by mistake. What the set is allowed to hold for others is skipped: other key types, curves,
 //! algorithms and uses. Fetching and rotation are not done here. Errors name the position and the cause,
@@ -179,8 +179,8 @@ impl VerifyingKey {
         self.algorithm
     }
 
-    /// The one length of a signature under this key, in bytes: the length of the modulus for RSA, 96 for P-384,
-    /// 64 for the others.
+    /// The one length of a signature under this key, in bytes: the length of the modulus for RSA, 132 for P-521,
+    /// 96 for P-384, 64 for the others.
     #[must_use]
     pub fn signature_length(&self) -> usize {
         self.signature_length
@@ -234,6 +234,7 @@ impl<'a> Jwk<'a> {
             ("RSA", None) => rsa_default,
             ("EC", Some("P-256")) => Algorithm::ES256,
             ("EC", Some("P-384")) => Algorithm::ES384,
+            ("EC", Some("P-521")) => Algorithm::ES512,
             ("OKP", Some("Ed25519")) => Algorithm::EdDSA,
             ("EC" | "OKP", None) => return Err(KeyError::Missing("crv")),
             _ => return Ok(None),
@@ -245,6 +246,9 @@ impl<'a> Jwk<'a> {
         let (native, signature_length) = match algorithm {
             Algorithm::ES256 => (NativeKey::p256(&self.coordinate("x", 32)?, &self.coordinate("y", 32)?), 64),
             Algorithm::ES384 => (NativeKey::p384(&self.coordinate("x", 48)?, &self.coordinate("y", 48)?), 96),
+            Algorithm::ES512 => {
+                (NativeKey::p521(&self.coordinate("x", 66)?, &self.coordinate("y", 66)?), 132)
+            }
             Algorithm::EdDSA => (NativeKey::ed25519(&self.bytes("x")?), 64),
             _ => {
                 let (native, length) = self.rsa()?;

@@ -7,9 +7,9 @@
 use super::claims::{Claims, Demands, UnverifiedClaims};
 use super::jws::Jws;
 use super::keys::{KeySet, VerifyingKey};
-use super::verifier::SignatureVerifier;
+use super::verifier::{SignatureVerifier, VerifierError, verify_mac};
 use super::vouched::Vouching;
-use crate::policy::model::{Algorithm, Provider, TokenSource};
+use crate::policy::model::{Algorithm, Provider, SharedSecret, TokenSource};
 use crate::time::Timestamp;
 
 /// Verifies the tokens of one provider.
@@ -30,10 +30,20 @@ pub struct TokenVerifier {
     bound: bool,
     /// Claims that rules look at.
     claims: Vec<String>,
-    /// None: they are fetched, and come with each token.
-    keys: Option<KeySet>,
-    /// The host verifies signatures.
-    vouching: Option<Vouching>,
+    trust: Trust,
+}
+
+/// What makes the signature of a token good.
+#[derive(Clone, Debug)]
+enum Trust {
+    /// Keys of the policy.
+    Keys(KeySet),
+    /// Keys that are fetched, and come with each token.
+    Fetched,
+    /// A secret, of which the signature is a MAC.
+    Secret(SharedSecret),
+    /// The word of the host.
+    Host(Vouching),
 }
 
 impl TokenVerifier {
@@ -43,7 +53,8 @@ impl TokenVerifier {
         TokenVerifier::with_claims(provider, Some(keys), &[])
     }
 
-    /// The same; [`Claims::values`] are those of `claims`. Without keys every token needs those that are current with it.
+    /// The same; [`Claims::values`] are those of `claims`. Without keys, a secret or a host that verifies, every token needs
+    /// the keys that are current with it.
     #[must_use]
     pub(super) fn with_claims(provider: &Provider, keys: Option<KeySet>, claims: &[String]) -> Self {
         TokenVerifier {
@@ -60,10 +71,15 @@ impl TokenVerifier {
             keep_token: provider.keep_token,
             bound: provider.bound,
             claims: claims.to_vec(),
-            keys,
-            vouching: provider
-                .verified_by_host
-                .then(|| Vouching::new(&provider.name, claims.iter().chain([&provider.groups_claim]))),
+            trust: match (keys, &provider.secret) {
+                (Some(keys), _) => Trust::Keys(keys),
+                (None, Some(secret)) => Trust::Secret(secret.clone()),
+                (None, None) if provider.verified_by_host => {
+                    let decisive = claims.iter().chain([&provider.groups_claim]);
+                    Trust::Host(Vouching::new(&provider.name, decisive))
+                }
+                (None, None) => Trust::Fetched,
+            },
         }
     }
 
@@ -73,13 +89,11 @@ impl TokenVerifier {
         &self.issuer
     }
 
-    /// Whether there is a key for at least one accepted algorithm.
+    /// Whether the policy has a key for at least one accepted algorithm, or leaves keys to others.
     #[must_use]
-    pub fn has_usable_key(&self) -> bool {
-        let keys_for = |algorithm: &Algorithm| {
-            self.keys.as_ref().is_some_and(|keys| keys.keys_for(*algorithm).next().is_some())
-        };
-        self.algorithms.iter().any(keys_for)
+    pub fn can_verify(&self) -> bool {
+        let Trust::Keys(keys) = &self.trust else { return !self.algorithms.is_empty() };
+        self.algorithms.iter().any(|algorithm| keys.keys_for(*algorithm).next().is_some())
     }
 
     /// Verifies a token in JWS compact serialization. One that is bound to a certificate is refused, for none is shown here.
@@ -108,7 +122,7 @@ impl TokenVerifier {
 
     /// Whether the host verifies the signatures of this provider.
     pub(super) fn asks_host(&self) -> bool {
-        self.vouching.is_some()
+        matches!(self.trust, Trust::Host(_))
     }
 
     pub(super) fn keeps_token(&self) -> bool {
@@ -131,9 +145,13 @@ impl TokenVerifier {
         if !self.algorithms.contains(&token.jws.algorithm) {
             return Err(TokenError::Algorithm);
         }
-        match &self.vouching {
-            Some(vouching) => vouching.check(verifier, token.claims.members())?,
-            None => self.verify_signature(&token.jws, self.keys.as_ref().or(fetched), verifier)?,
+        match &self.trust {
+            Trust::Keys(keys) => verify_signature(&token.jws, keys, verifier)?,
+            Trust::Fetched => {
+                verify_signature(&token.jws, fetched.ok_or(TokenError::KeysUnavailable)?, verifier)?
+            }
+            Trust::Secret(shared) => verify_shared(&token.jws, shared)?,
+            Trust::Host(vouching) => vouching.check(verifier, token.claims.members())?,
         }
         let demands = Demands {
             issuer: &self.issuer,
@@ -151,28 +169,47 @@ impl TokenVerifier {
         }
         Ok(claims)
     }
+}
 
-    fn verify_signature(
-        &self,
-        jws: &Jws<'_>,
-        keys: Option<&KeySet>,
-        verifier: &dyn SignatureVerifier,
-    ) -> Result<(), TokenError> {
-        let key = key_for(jws, keys.ok_or(TokenError::KeysUnavailable)?)?;
-        // SECURITY: RFC 8725 section 3.1, the key decides which algorithm it is for, not the token.
-        if key.algorithm() != jws.algorithm {
-            return Err(TokenError::KeyMismatch);
-        }
-        // SECURITY: implementations differ in what they do with surplus bytes; all of them see the one good
-        // length.
-        if key.signature_length() != jws.signature.len() {
-            return Err(TokenError::Signature);
-        }
-        match verifier.verify(jws.algorithm, key, jws.signed_text, &jws.signature) {
-            Ok(true) => Ok(()),
-            Ok(false) => Err(TokenError::Signature),
-            Err(_) => Err(TokenError::Unverifiable),
-        }
+fn verify_signature(
+    jws: &Jws<'_>,
+    keys: &KeySet,
+    verifier: &dyn SignatureVerifier,
+) -> Result<(), TokenError> {
+    let key = key_for(jws, keys)?;
+    // SECURITY: RFC 8725 section 3.1, the key decides which algorithm it is for, not the token.
+    if key.algorithm() != jws.algorithm {
+        return Err(TokenError::KeyMismatch);
+    }
+    // SECURITY: implementations differ in what they do with surplus bytes; all of them see the one good
+    // length.
+    if key.signature_length() != jws.signature.len() {
+        return Err(TokenError::Signature);
+    }
+    verdict(verifier.verify(jws.algorithm, key, jws.signed_text, &jws.signature))
+}
+
+/// SECURITY: the secret is bytes that were handed over as a secret, never those of a public key.
+fn verify_shared(jws: &Jws<'_>, shared: &SharedSecret) -> Result<(), TokenError> {
+    if jws.key_id != shared.key_id {
+        return Err(TokenError::KeyUnknown);
+    }
+    let secret = shared.secret.bytes().ok_or(TokenError::KeysUnavailable)?;
+    match jws.algorithm.mac_length() {
+        None => return Err(TokenError::KeyMismatch),
+        // SECURITY: RFC 7518 section 3.2. A policy is not loaded with such a secret.
+        Some(length) if secret.len() < length => return Err(TokenError::KeysUnavailable),
+        Some(length) if jws.signature.len() != length => return Err(TokenError::Signature),
+        Some(_) => {}
+    }
+    verdict(verify_mac(jws.algorithm, secret, jws.signed_text, &jws.signature))
+}
+
+fn verdict(answer: Result<bool, VerifierError>) -> Result<(), TokenError> {
+    match answer {
+        Ok(true) => Ok(()),
+        Ok(false) => Err(TokenError::Signature),
+        Err(_) => Err(TokenError::Unverifiable),
     }
 }
 
@@ -230,7 +267,8 @@ pub enum TokenError {
     /// No key has the `kid`, or none fits the algorithm.
     #[error("no key for this token")]
     KeyUnknown,
-    /// The keys of the provider are fetched, and there are none that count now: the fault of nobody who calls.
+    /// The keys of the provider are fetched and there are none that count now, or its secret is not known: the fault of
+    /// nobody who calls.
     #[error("the keys of the provider are not available")]
     KeysUnavailable,
     /// No `kid`, and several keys fit.

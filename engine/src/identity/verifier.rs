@@ -1,6 +1,6 @@
 //! Is this the signature of this text under this key.
 //!
-//! The only file that knows jwt-simple. A host with a faster implementation (Envoy's `verify_signature`)
+//! The only file that knows jwt-simple and the one curve that it has not. A host with a faster implementation (Envoy's `verify_signature`)
 //! gives its own [`SignatureVerifier`]. Parsing, the choice of the key, the length of the signature and every
 //! claim are decided by [`TokenVerifier`](super::TokenVerifier) before and after, so that all implementations
 //! give the same verdicts.
@@ -11,11 +11,13 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jwt_simple::prelude::{
     ECDSAP256PublicKeyLike as _, ECDSAP384PublicKeyLike as _, ES256PublicKey, ES384PublicKey,
-    Ed25519PublicKey, EdDSAPublicKeyLike as _, JWTClaims, NoCustomClaims, PS256PublicKey, PS384PublicKey,
-    PS512PublicKey, RS256PublicKey, RS384PublicKey, RS512PublicKey, RSAPublicKeyLike, Token, UnixTimeStamp,
-    VerificationOptions,
+    Ed25519PublicKey, EdDSAPublicKeyLike as _, HS256Key, HS384Key, HS512Key, JWTClaims, MACLike as _,
+    NoCustomClaims, PS256PublicKey, PS384PublicKey, PS512PublicKey, RS256PublicKey, RS384PublicKey,
+    RS512PublicKey, RSAPublicKeyLike, Token, UnixTimeStamp, VerificationOptions,
 };
 use jwt_simple::{Error, JWTError};
+use p521::ecdsa::signature::Verifier as _;
+use p521::pkcs8::EncodePublicKey as _;
 use std::fmt;
 
 /// Checks signatures.
@@ -76,12 +78,12 @@ impl SignatureVerifier for JwtSimpleVerifier {
         signed_text: &[u8],
         signature: &[u8],
     ) -> Result<bool, VerifierError> {
-        let text = std::str::from_utf8(signed_text).map_err(|_| VerifierError::Unreadable)?;
-        let mut token = String::with_capacity(text.len() + 1 + signature.len().div_ceil(3) * 4);
-        token.push_str(text);
-        token.push('.');
-        URL_SAFE_NO_PAD.encode_string(signature, &mut token);
-
+        if let (Algorithm::ES512, NativeKey::P521(key)) = (algorithm, key.native()) {
+            // One half of zero, or above the order of the curve, is no signature.
+            let signature = p521::ecdsa::Signature::from_slice(signature);
+            return Ok(signature.is_ok_and(|signature| key.verify(signed_text, &signature).is_ok()));
+        }
+        let token = whole(signed_text, signature)?;
         let options = signature_only(&token)?;
         let verified = match (algorithm, key.native()) {
             (Algorithm::RS256, NativeKey::Rsa(key)) => {
@@ -114,6 +116,42 @@ impl SignatureVerifier for JwtSimpleVerifier {
     }
 }
 
+/// Whether `mac` is the `algorithm` MAC of `signed_text` under `secret`, compared in constant time. No host is asked: a secret
+/// does not leave the filter.
+///
+/// The caller has checked the length of the MAC and of the secret.
+pub(super) fn verify_mac(
+    algorithm: Algorithm,
+    secret: &[u8],
+    signed_text: &[u8],
+    mac: &[u8],
+) -> Result<bool, VerifierError> {
+    let token = whole(signed_text, mac)?;
+    let options = signature_only(&token)?;
+    let verified = match algorithm {
+        Algorithm::HS256 => {
+            HS256Key::from_bytes(secret).verify_token::<NoCustomClaims>(&token, Some(options))
+        }
+        Algorithm::HS384 => HS384Key::from_bytes(secret).verify_token(&token, Some(options)),
+        Algorithm::HS512 => HS512Key::from_bytes(secret).verify_token(&token, Some(options)),
+        _ => return Err(VerifierError::KeyMismatch),
+    };
+    match verified {
+        Ok(_) => Ok(true),
+        Err(error) => refusal(&error),
+    }
+}
+
+/// The token that a signing input and a signature or MAC are the parts of.
+fn whole(signed_text: &[u8], signature: &[u8]) -> Result<String, VerifierError> {
+    let text = std::str::from_utf8(signed_text).map_err(|_| VerifierError::Unreadable)?;
+    let mut token = String::with_capacity(text.len() + 1 + signature.len().div_ceil(3) * 4);
+    token.push_str(text);
+    token.push('.');
+    URL_SAFE_NO_PAD.encode_string(signature, &mut token);
+    Ok(token)
+}
+
 /// jwt-simple has a type of key for each algorithm of RSA; all hold the same numbers.
 fn rsa<K: RSAPublicKeyLike>(
     key: &RS256PublicKey,
@@ -143,7 +181,7 @@ fn signature_only(token: &str) -> Result<VerificationOptions, VerifierError> {
 /// SECURITY: only "the signature is wrong" is a verdict; every other error is an error, never a good
 /// signature.
 fn refusal(error: &Error) -> Result<bool, VerifierError> {
-    if let Some(JWTError::InvalidSignature) = error.downcast_ref() {
+    if let Some(JWTError::InvalidSignature | JWTError::InvalidAuthenticationTag) = error.downcast_ref() {
         Ok(false)
     } else if error.is::<jwt_simple::reexports::serde_json::Error>() {
         Err(VerifierError::Unreadable)
@@ -159,6 +197,7 @@ pub(super) enum NativeKey {
     Rsa(Box<RS256PublicKey>),
     P256(Box<ES256PublicKey>),
     P384(Box<ES384PublicKey>),
+    P521(Box<p521::ecdsa::VerifyingKey>),
     Ed25519(Box<Ed25519PublicKey>),
 }
 
@@ -181,6 +220,12 @@ impl NativeKey {
         ES384PublicKey::from_bytes(&point).ok().map(|key| NativeKey::P384(Box::new(key)))
     }
 
+    /// P-521 key from its coordinates, 66 bytes each.
+    pub(super) fn p521(x: &[u8], y: &[u8]) -> Option<Self> {
+        let point = [&[4], x, y].concat();
+        p521::ecdsa::VerifyingKey::from_sec1_bytes(&point).ok().map(|key| NativeKey::P521(Box::new(key)))
+    }
+
     /// Ed25519 key from its 32 bytes.
     pub(super) fn ed25519(point: &[u8]) -> Option<Self> {
         Ed25519PublicKey::from_bytes(point).ok().map(|key| NativeKey::Ed25519(Box::new(key)))
@@ -192,6 +237,7 @@ impl NativeKey {
             NativeKey::Rsa(key) => key.to_der().ok(),
             NativeKey::P256(key) => key.to_der().ok(),
             NativeKey::P384(key) => key.to_der().ok(),
+            NativeKey::P521(key) => key.to_public_key_der().ok().map(|der| der.into_vec()),
             NativeKey::Ed25519(key) => Some(key.to_der()),
         }
     }
@@ -203,6 +249,7 @@ impl fmt::Debug for NativeKey {
             NativeKey::Rsa(_) => "Rsa(..)",
             NativeKey::P256(_) => "P256(..)",
             NativeKey::P384(_) => "P384(..)",
+            NativeKey::P521(_) => "P521(..)",
             NativeKey::Ed25519(_) => "Ed25519(..)",
         })
     }

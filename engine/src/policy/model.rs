@@ -9,8 +9,8 @@ mod provider;
 mod remote;
 
 pub use access::{
-    Algorithm, Approval, Effect, Fact, Group, Hours, Literal, Network, Predicate, Provider, Rule, Test,
-    TokenSource,
+    Algorithm, Approval, Effect, Fact, Group, Hours, Literal, Network, Predicate, Provider, Rule,
+    SharedSecret, Test, TokenSource,
 };
 pub use content::{
     Channel, Closer, Condition, Content, ModelInPath, RequestFacts, Schema, SchemaField, Signed,
@@ -183,13 +183,13 @@ pub enum Canonical {
     Digits,
 }
 
-/// A key of replacements. The policy knows where it is, and nothing of it.
+/// A key of replacements, or the secret of a provider. The policy knows where it is, and nothing of it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Key {
     /// Name in the policy.
     pub name: String,
-    /// What tokens call it, so that those of an older key are told apart.
+    /// What tokens of replacements call it, so that those of an older key are told apart.
     pub id: String,
     /// Where it is, as base64 of at least [`Secret::MIN`] bytes.
     pub from: KeySource,

@@ -380,12 +380,7 @@ fn es384_is_verified() {
     use jwt_simple::prelude::{Claims, Duration, ECDSAP384KeyPairLike as _, ES384KeyPair, UnixTimeStamp};
     let secret =
         "6b9d3dad2e1b8c1c05b19875b6659f4de23c3b667bf297ba9aa47740787137d896d5724e4c70a825f872c9ea60d2edf5";
-    let secret: Vec<u8> = secret
-        .as_bytes()
-        .chunks(2)
-        .map(|pair| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap())
-        .collect();
-    let pair = ES384KeyPair::from_bytes(&secret).unwrap().with_key_id("own");
+    let pair = ES384KeyPair::from_bytes(&hex(secret)).unwrap().with_key_id("own");
     let mut claims = Claims::create(Duration::from_secs(1))
         .with_issuer("https://idp.test")
         .with_audience("envoy-gateway")
@@ -395,26 +390,55 @@ fn es384_is_verified() {
     claims.expires_at = Some(UnixTimeStamp::from_secs(NOW + 60));
     let token = pair.sign(claims).unwrap();
     let key: Value = serde_json::from_str(&pair.public_key().to_jwk()).unwrap();
-    let mut provider = provider(&json!({ "keys": [key] }).to_string());
-    provider.algorithms = vec![Algorithm::ES384];
-    assert_eq!(verify_with(&provider, &token, seconds(NOW)).err(), None);
     let (text, signature) = token.rsplit_once('.').unwrap();
-    let good = URL_SAFE_NO_PAD.decode(signature).unwrap();
-    assert_eq!(good.len(), 96);
-    let with = |signature: &[u8]| {
+    only_this_signature(Algorithm::ES384, &key, text, &URL_SAFE_NO_PAD.decode(signature).unwrap());
+}
+
+/// The key of RFC 6979, Appendix A.2.7.
+#[test]
+fn es512_is_verified() {
+    use p521::ecdsa::signature::Signer as _;
+    let secret = "00fad06daa62ba3b25d2fb40133da757205de67f5bb0018fee8c86e1b68c7e75caa896eb32f1f47c70855836a6d16fcc1466\
+                  f6d8fbec67db89ec0c08b0e996b83538";
+    let pair = p521::ecdsa::SigningKey::from_slice(&hex(secret)).unwrap();
+    let point = pair.verifying_key().to_sec1_point(false);
+    let key = json!({ "kty": "EC", "crv": "P-521", "kid": "own",
+        "x": URL_SAFE_NO_PAD.encode(point.x().unwrap()), "y": URL_SAFE_NO_PAD.encode(point.y().unwrap()) });
+    let text = signed_text(r#"{"alg":"ES512","kid":"own"}"#, &standard_claims());
+    let signature: p521::ecdsa::Signature = pair.sign(text.as_bytes());
+    only_this_signature(Algorithm::ES512, &key, &text, &signature.to_bytes());
+}
+
+/// The signature is good, every other bit string is not, and neither is it where the provider names other algorithms.
+fn only_this_signature(algorithm: Algorithm, key: &Value, text: &str, good: &[u8]) {
+    let mut provider = provider(&json!({ "keys": [key] }).to_string());
+    provider.algorithms = vec![algorithm];
+    let with = |provider: &Provider, signature: &[u8]| {
         let token = format!("{text}.{}", URL_SAFE_NO_PAD.encode(signature));
-        verify_with(&provider, &token, seconds(NOW)).err()
+        verify_with(provider, &token, seconds(NOW)).err()
     };
-    for position in 0..96 {
-        let mut bad = good.clone();
+    assert_eq!(with(&provider, good), None);
+    for position in 0..good.len() {
+        let mut bad = good.to_vec();
         bad[position] ^= 1;
-        assert_eq!(with(&bad), Some(Signature), "{position}");
+        assert_eq!(with(&provider, &bad), Some(Signature), "{position}");
     }
-    for bad in [&good[..95], &[&good[..], &[0]].concat(), &[0; 96], &[0xff; 96], &[]] {
-        assert_eq!(with(bad), Some(Signature));
+    let (r, s) = good.split_at(good.len() / 2);
+    let none = vec![0; r.len()];
+    let all = vec![0xff; r.len()];
+    for bad in [&[s, r], &[&none, s], &[r, &none], &[&none, &none], &[&all, s], &[r, &all]] {
+        assert_eq!(with(&provider, &bad.concat()), Some(Signature));
+    }
+    for bad in [&good[..good.len() - 1], &[good, &[0]].concat(), &[]] {
+        assert_eq!(with(&provider, bad), Some(Signature));
     }
     provider.algorithms = vec![Algorithm::ES256, Algorithm::RS384];
-    assert_eq!(verify_with(&provider, &token, seconds(NOW)).err(), Some(BadAlgorithm));
+    assert_eq!(with(&provider, good), Some(BadAlgorithm));
+}
+
+fn hex(digits: &str) -> Vec<u8> {
+    let pairs = digits.as_bytes().chunks(2);
+    pairs.map(|pair| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap()).collect()
 }
 
 #[test]

@@ -17,7 +17,7 @@ pub(super) fn run(resolved: &Resolved<'_>, out: &mut Diagnostics) {
 
     let services = policy.identity.iter().filter_map(|provider| match provider.body.keys.as_ref()? {
         Keys::Fetched(fetched) => Some(&fetched.service),
-        Keys::File(_) => None,
+        Keys::File(_) | Keys::Secret(_) => None,
     });
     declared("service", &policy.services, &used(services.collect()), out);
 

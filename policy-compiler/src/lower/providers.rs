@@ -1,8 +1,14 @@
-//! Providers whose callers bring no token.
+//! Providers that publish no keys: those whose callers bring no token, and those that share a secret.
 
+use super::LowerError;
+use crate::diagnostic::Text;
+use crate::source::Policy;
 use crate::source::identity::tokenless::{ApiKey as SourceKey, Tokenless};
+use crate::source::keys::{Handed, handed};
 use crate::source::reader::Named;
-use veilwire_engine::policy::model::{ApiKey, ApiKeys, ProviderKind};
+use veilwire_engine::policy::id::KeyId;
+use veilwire_engine::policy::model::{ApiKey, ApiKeys, ProviderKind, SharedSecret};
+use veilwire_engine::policy::secret::Secret;
 
 /// In the order of their ids, so that the order of a policy changes no artifact.
 pub(super) fn kind(tokenless: &Tokenless) -> Option<ProviderKind> {
@@ -15,6 +21,18 @@ pub(super) fn kind(tokenless: &Tokenless) -> Option<ProviderKind> {
             Some(ProviderKind::ApiKeys(ApiKeys { header, keys }))
         }
     }
+}
+
+/// What a provider shares; ids are places among what the filter is handed over.
+pub(super) fn secret(policy: &Policy, provider: &Text) -> Result<Option<SharedSecret>, LowerError> {
+    let found = handed(policy).into_iter().enumerate().find_map(|(place, handed)| match handed {
+        Handed::Secret(name, secret) if name.value == provider.value => Some((place, secret)),
+        _ => None,
+    });
+    let Some((place, shared)) = found else { return Ok(None) };
+    let key = KeyId(u16::try_from(place).map_err(|_| LowerError::TooMany("keys"))?);
+    let key_id = shared.key_id.as_ref().map(|id| id.value.clone());
+    Ok(Some(SharedSecret { key, key_id, secret: Secret::default() }))
 }
 
 fn key(key: &Named<SourceKey>) -> Option<ApiKey> {

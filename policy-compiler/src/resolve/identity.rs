@@ -18,6 +18,8 @@ pub enum KeyPlace {
     Inline(String),
     /// A service that is asked.
     Remote(RemoteKeys),
+    /// None: what verifies is shared.
+    Secret,
 }
 
 /// Where the keys of each provider are.
@@ -51,6 +53,7 @@ fn resolve_keys(
 ) -> Option<KeyPlace> {
     let file = match provider.keys.as_ref()? {
         Keys::File(file) => file,
+        Keys::Secret(_) => return Some(KeyPlace::Secret),
         Keys::Fetched(fetched) => {
             return remote_keys::resolve(policy, provider, fetched, out).map(KeyPlace::Remote);
         }

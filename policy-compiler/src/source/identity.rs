@@ -19,7 +19,7 @@ pub struct Provider {
     pub audiences: Vec<Text>,
     /// `algorithms`.
     pub algorithms: Vec<Spanned<Algorithm>>,
-    /// `jwks` or `discovery`.
+    /// `jwks`, `discovery` or `secret`.
     pub keys: Option<Keys>,
     /// `groupsClaim`.
     pub groups_claim: Option<Text>,
@@ -83,6 +83,7 @@ pub fn read(node: &Node, name: &Text, out: &mut Diagnostics) -> Provider {
             jwt.take("verifiedBy").and_then(|node| choice(node, "verifier", &verifiers, &[], out));
         provider.check_expiry(out);
         provider.check_verifier(out);
+        provider.check_secret(out);
         jwt.close(out);
     }
     fields.close(out);
@@ -106,6 +107,38 @@ impl Provider {
                 Diagnostic::at(Code::E0343, by_envoy.span, "Envoy cannot find these keys")
                     .also(fetched.span, "it does not read metadata of issuers")
                     .help("name the key set with `jwks: {service, path}`, as the metadata say (`jwks_uri`)"),
+            );
+        }
+    }
+
+    /// What verifies a MAC can make one: it is shared with the filter alone, and a public key is none.
+    fn check_secret(&self, out: &mut Diagnostics) {
+        let Some(keys) = &self.keys else { return };
+        let macs = |algorithm: &&Spanned<Algorithm>| algorithm.value.mac_length().is_some();
+        let Keys::Secret(secret) = keys else {
+            for algorithm in self.algorithms.iter().filter(macs) {
+                let message = format!("algorithm `{}` is refused", algorithm.value.name());
+                out.push(
+                    Diagnostic::at(Code::E0403, algorithm.span, message)
+                        .note("an HMAC key in a public key set is known to everybody")
+                        .help("use RS256, PS256, ES256 or EdDSA; or, if the issuer shares a secret with you, `secret: {from: …}`"),
+                );
+            }
+            return;
+        };
+        for algorithm in self.algorithms.iter().filter(|algorithm| !macs(algorithm)) {
+            let message = format!("`{}` is verified with a public key", algorithm.value.name());
+            out.push(
+                Diagnostic::at(Code::E0344, algorithm.span, message)
+                    .also(secret.span, "the provider shares a secret")
+                    .help("name HS256, HS384 or HS512, or the issuer's `jwks` instead of a secret"),
+            );
+        }
+        if let Some(by_envoy) = self.verified_by.as_ref().filter(|by_envoy| by_envoy.value) {
+            out.push(
+                Diagnostic::at(Code::E0344, by_envoy.span, "Envoy does not have the secret")
+                    .also(secret.span, "only the filter does")
+                    .help("leave `verifiedBy` out"),
             );
         }
     }
@@ -194,15 +227,14 @@ fn check_source(key: &str, name: &Text, out: &mut Diagnostics) -> Option<String>
 
 fn read_algorithm(node: &Node, out: &mut Diagnostics) -> Option<Spanned<Algorithm>> {
     let known = Algorithm::ALL.map(|algorithm| (algorithm.name(), algorithm));
-    let later = ["ES512", "ES256K"];
     let written = super::reader::word(node, out)?;
-    if written.value.eq_ignore_ascii_case("none") || written.value.to_ascii_uppercase().starts_with("HS") {
+    if written.value.eq_ignore_ascii_case("none") {
         out.push(
             Diagnostic::at(Code::E0403, written.span, format!("algorithm `{}` is refused", written.value))
-                .note("`none` is no signature, and an HMAC key in a public key set is known to everybody")
+                .note("it is no signature")
                 .help("use RS256, PS256, ES256 or EdDSA"),
         );
         return None;
     }
-    choice(node, "algorithm", &known, &later, out)
+    choice(node, "algorithm", &known, &["ES256K"], out)
 }

@@ -1,5 +1,6 @@
-//! `jwks` and `discovery` of a provider: where its keys are.
+//! `jwks`, `discovery` and `secret` of a provider: where its keys are.
 
+use super::keys::{From, read_from};
 use super::reader::{Fields, duration, text};
 use super::yaml::Node;
 use crate::diagnostic::{Code, Diagnostic, Diagnostics, Span, Spanned, Text};
@@ -20,6 +21,19 @@ pub enum Keys {
     File(Text),
     /// `jwks: {service, path}` or `discovery: {service}`.
     Fetched(Fetched),
+    /// `secret: {from}`.
+    Secret(SharedSecret),
+}
+
+/// A secret that the issuer shares (RFC 7518 section 3.2).
+#[derive(Clone, Debug)]
+pub struct SharedSecret {
+    /// `kid` of its tokens.
+    pub key_id: Option<Text>,
+    /// `from`.
+    pub from: Option<From>,
+    /// Where it is written.
+    pub span: Span,
 }
 
 /// Keys that a service answers with.
@@ -39,24 +53,45 @@ pub struct Fetched {
     pub span: Span,
 }
 
-/// Reads `jwks` or `discovery`, of which a provider has one.
+/// Reads `jwks`, `discovery` or `secret`, of which a provider has one.
 pub fn read(jwt: &mut Fields<'_>, out: &mut Diagnostics) -> Option<Keys> {
-    let discovery = jwt.entry("discovery");
-    let jwks =
-        if discovery.is_some() { jwt.entry("jwks").map(|entry| &entry.value) } else { jwt.require("jwks") };
-    match (jwks, discovery) {
-        (Some(_), Some(discovery)) => {
-            let message = "the keys of a provider are in one place: `jwks` or `discovery`";
-            out.push(
-                Diagnostic::at(Code::E0341, discovery.key.span, message)
-                    .help("with `discovery` the metadata of the issuer say where the key set is"),
-            );
+    let places: [(_, fn(&Node, &mut Diagnostics) -> Option<Keys>); 3] =
+        [("jwks", read_jwks), ("discovery", read_discovery), ("secret", read_secret)];
+    let written: Vec<_> =
+        places.into_iter().filter_map(|(key, read)| Some((jwt.entry(key)?, read))).collect();
+    match written.as_slice() {
+        [] => {
+            jwt.require("jwks");
             None
         }
-        (None, Some(discovery)) => read_discovery(&discovery.value, out),
-        (Some(node), None) => read_jwks(node, out),
-        (None, None) => None,
+        [(entry, read)] => read(&entry.value, out),
+        [_, (second, _), ..] => {
+            let message = "the keys of a provider are in one place: `jwks`, `discovery` or `secret`";
+            let help = match second.key.value.as_str() {
+                "discovery" => "with `discovery` the metadata of the issuer say where the key set is",
+                _ => "with `secret` there is no key set: what verifies a token can make one",
+            };
+            out.push(Diagnostic::at(Code::E0341, second.key.span, message).help(help));
+            None
+        }
     }
+}
+
+fn read_secret(node: &Node, out: &mut Diagnostics) -> Option<Keys> {
+    let mut fields = Fields::open(node, "`secret`", out)?;
+    let key_id = fields.take("kid").and_then(|node| text(node, out)).filter(|id| is_key_id(id, out));
+    let from = fields.require("from").and_then(|node| read_from(node, out));
+    fields.close(out);
+    Some(Keys::Secret(SharedSecret { key_id, from, span: node.span }))
+}
+
+/// As ids of published keys may be.
+fn is_key_id(id: &Text, out: &mut Diagnostics) -> bool {
+    let usable = (1..=256).contains(&id.value.len());
+    if !usable {
+        out.push(Diagnostic::at(Code::E0205, id.span, "a `kid` has 1 to 256 bytes"));
+    }
+    usable
 }
 
 fn read_discovery(node: &Node, out: &mut Diagnostics) -> Option<Keys> {

@@ -1,11 +1,13 @@
-//! `spec.keys`: where the keys of replacements are. A policy never holds one.
+//! `spec.keys`, and the secrets of providers: where they are. A policy never holds one.
 
-use super::reader::{Fields, check_name, text};
+use super::Policy;
+use super::key_sets::{Keys, SharedSecret};
+use super::reader::{Fields, Named, check_name, text};
 use super::yaml::Node;
 use crate::diagnostic::{Code, Diagnostic, Diagnostics, Text};
 use veilwire_engine::policy::secret::Secret;
 
-/// One key.
+/// One key of replacements.
 #[derive(Clone, Debug, Default)]
 pub struct Key {
     /// `hmacSha256.id`.
@@ -34,6 +36,59 @@ pub struct Discovered {
     pub file: Text,
 }
 
+/// What the filter is handed over: a key or a secret.
+#[derive(Clone, Copy, Debug)]
+pub enum Handed<'p> {
+    /// A key of replacements.
+    Key(&'p Named<Key>),
+    /// The secret of the provider of this name.
+    Secret(&'p Text, &'p SharedSecret),
+}
+
+/// What the names of secrets begin with, and those of keys cannot.
+const SECRET: &str = "identity.";
+
+/// Is this the name of a secret, not of a key?
+#[must_use]
+pub fn is_secret(name: &str) -> bool {
+    name.starts_with(SECRET)
+}
+
+/// All of it, in the order of names, keys first: ids of the artifact are places in this list.
+#[must_use]
+pub fn handed(policy: &Policy) -> Vec<Handed<'_>> {
+    let mut keys: Vec<_> = policy.keys.iter().collect();
+    keys.sort_by(|a, b| a.name.value.cmp(&b.name.value));
+    let secrets = policy.identity.iter().filter_map(|provider| match &provider.body.keys {
+        Some(Keys::Secret(secret)) => Some((&provider.name, secret)),
+        _ => None,
+    });
+    let mut secrets: Vec<_> = secrets.collect();
+    secrets.sort_by(|(a, _), (b, _)| a.value.cmp(&b.value));
+    let secrets = secrets.into_iter().map(|(provider, secret)| Handed::Secret(provider, secret));
+    keys.into_iter().map(Handed::Key).chain(secrets).collect()
+}
+
+impl<'p> Handed<'p> {
+    /// Its name: that of the key, or one that no key can have.
+    #[must_use]
+    pub fn name(&self) -> String {
+        match self {
+            Handed::Key(key) => key.name.value.clone(),
+            Handed::Secret(provider, _) => format!("{SECRET}{}", provider.value),
+        }
+    }
+
+    /// Where it is.
+    #[must_use]
+    pub fn from(&self) -> Option<&'p From> {
+        match self {
+            Handed::Key(key) => key.body.from.as_ref(),
+            Handed::Secret(_, secret) => secret.from.as_ref(),
+        }
+    }
+}
+
 /// What filter state of keys, and secrets of Envoy, begin with.
 const PREFIX: &str = "veilwire.key.";
 
@@ -59,7 +114,8 @@ pub fn read(node: &Node, name: &Text, out: &mut Diagnostics) -> Key {
     key
 }
 
-fn read_from(node: &Node, out: &mut Diagnostics) -> Option<From> {
+/// Reads where a key is.
+pub fn read_from(node: &Node, out: &mut Diagnostics) -> Option<From> {
     let mut from = Fields::open(node, "`from`", out)?;
     let elsewhere = from.has("file") || from.has("sds");
     let several = elsewhere && from.has("environment") || from.has("file") && from.has("sds");

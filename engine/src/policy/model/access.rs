@@ -2,8 +2,9 @@
 
 use super::provider::ProviderKind;
 use super::remote::RemoteKeys;
-use crate::policy::id::{ClaimId, GroupId, MaskId, ProviderId, RouteId};
+use crate::policy::id::{ClaimId, GroupId, KeyId, MaskId, ProviderId, RouteId};
 use crate::policy::pattern::Pattern;
+use crate::policy::secret::Secret;
 use serde::{Deserialize, Serialize};
 
 /// Where identities come from.
@@ -54,6 +55,22 @@ pub struct Provider {
     /// The host verifies its signatures (Envoy's `jwt_authn`) and leaves the payload where only it can write; it alone has the keys.
     #[serde(default)]
     pub verified_by_host: bool,
+    /// What it shares with us instead of publishing keys: its tokens have a MAC, and no other ones do. `jwks` is empty then.
+    #[serde(default)]
+    pub secret: Option<SharedSecret>,
+}
+
+/// A secret that signs tokens and verifies them (RFC 7518 section 3.2).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SharedSecret {
+    /// Where it is.
+    pub key: KeyId,
+    /// The `kid` of its tokens; none: they have none.
+    pub key_id: Option<String>,
+    /// The secret itself, once the policy is loaded with it. Never written.
+    #[serde(skip)]
+    pub secret: Secret,
 }
 
 /// Where a token is in a request.
@@ -82,7 +99,7 @@ pub enum Literal {
     Flag(bool),
 }
 
-/// JWS signature algorithms (RFC 7518, RFC 8037).
+/// JWS algorithms of signatures and MACs (RFC 7518, RFC 8037).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Algorithm {
     /// RSASSA-PKCS1-v1_5 with SHA-256.
@@ -103,6 +120,14 @@ pub enum Algorithm {
     PS512,
     /// ECDSA on P-384 with SHA-384.
     ES384,
+    /// ECDSA on P-521 with SHA-512.
+    ES512,
+    /// HMAC with SHA-256.
+    HS256,
+    /// HMAC with SHA-384.
+    HS384,
+    /// HMAC with SHA-512.
+    HS512,
 }
 
 /// A declared group and the provider groups that map to it.

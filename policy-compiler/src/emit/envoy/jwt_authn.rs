@@ -59,6 +59,7 @@ fn entry(
         Keys::File(file) => entry
             .with("local_jwks", Yaml::map([("filename", deployment.locate(&file.value).as_str().into())])),
         Keys::Fetched(fetched) => entry.with("remote_jwks", remote(policy, fetched)?),
+        Keys::Secret(_) => return Err(Contradiction("secret")),
     };
     Ok(with_sources(entry, &lowered.sources))
 }

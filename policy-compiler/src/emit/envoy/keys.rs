@@ -1,4 +1,4 @@
-//! Keys of replacements, on their way from where the policy says they are to the filter, which reads no files.
+//! Keys of replacements and secrets of providers, on their way from where the policy says they are to the filter, which reads no files.
 //!
 //! A variable is let through to the filter. A file is a secret of Envoy, and so is what Envoy discovers; it puts them into filter state for
 //! each exchange. Guarantees: no key is read here or written into a configuration. Filters of the same chain can read filter state: there is none but ours.
@@ -6,15 +6,14 @@
 use super::super::yaml::Yaml;
 use super::{Deployment, message};
 use crate::source::Policy;
-use crate::source::keys::{From, state};
+use crate::source::keys::{From, handed, state};
 use std::collections::BTreeSet;
 
 /// The variables that hold keys: the filter sees no others of Envoy's environment.
 pub(super) fn environment(policy: &Policy) -> Option<Yaml> {
-    let names: BTreeSet<&str> = policy
-        .keys
+    let names: BTreeSet<&str> = handed(policy)
         .iter()
-        .filter_map(|key| match &key.body.from {
+        .filter_map(|key| match key.from() {
             Some(From::Environment(name)) => Some(name.value.as_str()),
             _ => None,
         })
@@ -25,11 +24,11 @@ pub(super) fn environment(policy: &Policy) -> Option<Yaml> {
 
 /// The secrets that Envoy reads from files when it starts.
 pub(super) fn secrets(policy: &Policy, deployment: &Deployment) -> Option<Yaml> {
-    let secrets = policy.keys.iter().filter_map(|key| match &key.body.from {
+    let secrets = handed(policy).into_iter().filter_map(|key| match key.from() {
         Some(From::File(file)) => {
             let source = Yaml::map([("filename", deployment.locate(&file.value).as_str().into())]);
             Some(Yaml::map([
-                ("name", state(&key.name.value).as_str().into()),
+                ("name", state(&key.name()).as_str().into()),
                 ("generic_secret", Yaml::map([("secret", source)])),
             ]))
         }
@@ -41,9 +40,9 @@ pub(super) fn secrets(policy: &Policy, deployment: &Deployment) -> Option<Yaml> 
 
 /// The filter that hands them over, and names of certificates, in front of the one that needs them.
 pub(super) fn filter(policy: &Policy, deployment: &Deployment) -> Option<Yaml> {
-    let values = policy.keys.iter().filter_map(|key| {
-        let state = state(&key.name.value);
-        let secret = match key.body.from.as_ref()? {
+    let values = handed(policy).into_iter().filter_map(|key| {
+        let state = state(&key.name());
+        let secret = match key.from()? {
             From::Environment(_) => return None,
             From::File(_) => Yaml::map([("name", state.as_str().into())]),
             From::Sds(discovered) => Yaml::map([

@@ -5,9 +5,7 @@ use super::*;
 const CRYPTO: &str = include_str!("../../../../tests/data/jwt/wycheproof_crypto.json");
 const ENCRYPTION: &str = include_str!("../../../../tests/data/jwt/wycheproof_encryption.json");
 /// Documents of the cookbook of which every form is refused, with how many forms they have.
-const COOKBOOK: [(&str, &str, usize); 9] = [
-    ("ES512", include_str!("../../../../tests/data/jwt/cookbook/4_3.ecdsa_signature.json"), 3),
-    ("HS256", include_str!("../../../../tests/data/jwt/cookbook/4_4.hmac-sha2_integrity_protection.json"), 3),
+const COOKBOOK: [(&str, &str, usize); 7] = [
     (
         "detached",
         include_str!("../../../../tests/data/jwt/cookbook/4_5.signature_with_detached_content.json"),
@@ -30,11 +28,7 @@ const COOKBOOK: [(&str, &str, usize); 9] = [
 ];
 const NESTED: &str = include_str!("../../../../tests/data/jwt/cookbook/6_nested.json");
 const KEYS: [(&str, &str, Option<KeySetError>); 6] = [
-    (
-        "P-521, public",
-        include_str!("../../../../tests/data/jwt/cookbook/jwk/3_1.ec_public_key.json"),
-        Some(KeySetError::NoUsableKey),
-    ),
+    ("P-521, public", include_str!("../../../../tests/data/jwt/cookbook/jwk/3_1.ec_public_key.json"), None),
     (
         "P-521, private",
         include_str!("../../../../tests/data/jwt/cookbook/jwk/3_2.ec_private_key.json"),
@@ -93,8 +87,8 @@ fn wycheproof_crypto() {
             }
         }
     }
-    // ES256 and RS256; the other valid ones are HMAC or encrypted.
-    assert_eq!((accepted, refused), (vec![18, 33], 81));
+    // HS256, ES256 and RS256; the other valid ones are encrypted.
+    assert_eq!((accepted, refused), (vec![1, 18, 33], 80));
 }
 
 #[test]
@@ -115,18 +109,24 @@ fn wycheproof_encryption() {
 
 #[test]
 fn cookbook_documents_that_are_no_token_of_ours() {
-    let verifier = any_verifier();
     for (name, text, forms) in COOKBOOK {
         let document: Value = serde_json::from_str(text).unwrap();
+        // Its own key, where it has one of ours: it is the form that is refused.
+        let verifier = verifier_for(&public(&document["input"]["key"])).unwrap_or_else(any_verifier);
         let output = document["output"].as_object().unwrap();
         assert_eq!(output.len(), forms, "{name}");
         for token in output.values() {
             let verdict = signature_verdict(&verifier, &sent(token));
-            let expected =
-                matches!(verdict, Err(TokenError::Malformed | TokenError::Algorithm | TokenError::Extension));
+            let expected = match verdict {
+                Err(TokenError::Malformed | TokenError::Algorithm | TokenError::Extension) => true,
+                // Header and MAC: an empty payload was not signed.
+                Err(TokenError::Signature) => name == "detached",
+                _ => false,
+            };
             assert!(expected, "{name} {verdict:?}");
         }
     }
+    let verifier = any_verifier();
     // A JWS in a JWE: the outer form is encrypted; the inner one would be good.
     let nested: Value = serde_json::from_str(NESTED).unwrap();
     let outer = sent(&nested["encrypt"]["output"]["compact"]);
@@ -144,6 +144,24 @@ fn cookbook_keys() {
     }
 }
 
+/// The same as objects: a token of ours is a text.
+#[test]
+fn cookbook_forms_that_are_no_text() {
+    for (text, key) in [
+        (RFC7520_P521, "bilbo.baggins@hobbiton.example"),
+        (RFC7520_MAC, "018c0ae5-4d9b-471b-bfd6-eef314bc7037"),
+    ] {
+        let document: Value = serde_json::from_str(text).unwrap();
+        let verifier = verifier_for(&public(&document["input"]["key"])).unwrap();
+        let output = document["output"].as_object().unwrap();
+        assert_eq!((output.len(), &document["input"]["key"]["kid"]), (3, &json!(key)));
+        for (form, token) in output {
+            let expected = if form == "compact" { Ok(()) } else { Err(TokenError::Malformed) };
+            assert_eq!(signature_verdict(&verifier, &sent(token)), expected, "{key} {form}");
+        }
+    }
+}
+
 #[test]
 fn rfc_7515_examples_of_other_algorithms() {
     let examples: Value = serde_json::from_str(RFC7515).unwrap();
@@ -152,5 +170,5 @@ fn rfc_7515_examples_of_other_algorithms() {
         examples.iter().filter(|example| Algorithm::named(example["alg"].as_str().unwrap()).is_none());
     let verdict = |example: &Value| signature_verdict(&any_verifier(), example["token"].as_str().unwrap());
     let verdicts: Vec<_> = others.map(verdict).collect();
-    assert_eq!(verdicts, [Err(TokenError::Algorithm); 3], "HS256, ES512 and none");
+    assert_eq!(verdicts, [Err(TokenError::Algorithm)], "none");
 }

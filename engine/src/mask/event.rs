@@ -3,10 +3,10 @@
 use super::MaskError;
 use super::channel::Flow;
 use super::frames::{FrameDocument, Frames, Payload};
+use super::nested::may_precede;
 use super::plan::MaskPlan;
 use super::survey::Survey;
 use super::text::{Location, Sink, TextUnit};
-use crate::format::json::is_blank;
 use crate::format::sse::{Field, Line, lines};
 
 /// Writes events; keeps nothing between them but memory.
@@ -181,7 +181,7 @@ impl Frames for EventWriter {
         if values.next().is_none() && plan.is_done(first) {
             return Payload::Done;
         }
-        let begin = |value: &'_ [u8]| value.iter().position(|&byte| !is_blank(byte));
+        let begin = |value: &'_ [u8]| value.iter().position(|byte| !may_precede(byte));
         let Some(text) = data(block).find_map(|value| value.get(begin(value)?..)) else {
             return Payload::None;
         };

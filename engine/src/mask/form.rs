@@ -176,7 +176,9 @@ impl FormBody {
         std::mem::swap(sink.out, &mut self.lead);
         let done = work(&mut self.unit, sink);
         std::mem::swap(sink.out, &mut self.lead);
-        done
+        done?;
+        // Here, not where a chunk ends: how a body is cut decides nothing.
+        sink.fits(self.held())
     }
 
     fn mark(&mut self, mark: u8, sink: &mut Sink<'_>) {

@@ -256,6 +256,6 @@ impl Nested {
 }
 
 /// May a document begin behind this byte? Blanks, and the bytes of a byte order mark, which some readers skip.
-fn may_precede(byte: &u8) -> bool {
+pub(super) fn may_precede(byte: &u8) -> bool {
     is_blank(*byte) || matches!(byte, 0xEF | 0xBB | 0xBF)
 }

@@ -18,12 +18,21 @@ fn events_keep_comments_names_ids_and_payloads_of_every_kind() {
         "data: [1,\ndata: 2]\n\n",
         "data:{\"a\":1}\r\n\r\n",
         "\u{FEFF}data: \"x\\u0041\"\n\n",
+        "data: \u{FEFF}{\"a\":[1]}\n\n",
+        "data: \u{FEFF}text\n\n",
+        "data: \u{FEFF}\n\n",
         "data: \"not JSON\n\n",
         "data: plain\ndata: text\n: c\ndata: here\n\n",
     ] {
         stream(&plan, same, same);
     }
     stream(&plan, "data: \"ada\\u0040example.com\"\n\n", "data: \"[EMAIL]\"\n\n");
+    // Some readers skip a byte order mark: what they would read as JSON is read so here.
+    stream(
+        &plan,
+        "data: \u{FEFF}{\"a\":\"ada\\u0040example.com\"}\n\n",
+        "data: \u{FEFF}{\"a\":\"[EMAIL]\"}\n\n",
+    );
     stream(
         &plan,
         "data: x ada@example.com\n: bob@example.com\ndata: -\nfoo: eve@example.com\n\n",

@@ -4,8 +4,8 @@ use super::mask_support::{Random, Setup, check_splits, send, tags};
 use serde_json::{Map, Value};
 use std::sync::Arc;
 use veilwire_engine::format::Format;
-use veilwire_engine::mask::MaskPlan;
-use veilwire_engine::policy::model::{Replacement, Tag};
+use veilwire_engine::mask::{MaskError, MaskPlan};
+use veilwire_engine::policy::model::{Limits, Replacement, Tag};
 
 /// Contacts go.
 fn dropping() -> Vec<Tag> {
@@ -96,6 +96,18 @@ fn fields_of_forms_go_with_one_separator() {
     ] {
         becomes(&plan, Format::Form, body, expected);
     }
+}
+
+/// The name waits until it is known whether its field goes, and counts wherever the body is cut.
+#[test]
+fn a_long_name_of_a_form_is_refused_in_every_cut() {
+    let limits = Limits { state: 4096, ..Limits::default() };
+    let setup = Setup { form_fields: vec![(4, "$.s")], limits, ..Setup::default() };
+    let plan = setup.plan_with(&dropping());
+    let of = |length: usize| format!("a=1&{}=2&b=3", "n".repeat(length));
+    becomes(&plan, Format::Form, &of(1000), &of(1000));
+    let (out, ended) = check_splits(&plan, Format::Form, of(5000).as_bytes());
+    assert_eq!((ended.err(), out.as_slice()), (Some(MaskError::Budget), b"a=1".as_slice()));
 }
 
 #[test]

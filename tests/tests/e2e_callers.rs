@@ -155,8 +155,10 @@ fn tokens_of_an_issuer_that_shares_a_secret() {
     let confused = format!("Bearer {}", issuer.hs256_with_public_key(&claims()));
     let unsigned = format!("Bearer {}", issuer.unsigned(&claims()));
     let (other, longer) = (partner(&[b'A'; 64], "p1"), partner(&[&SECRET[..], b"A"].concat(), "p1"));
+    // All of its bytes but the last of the signature.
+    let cut = good.strip_suffix(|_: char| true).unwrap();
     let (unnamed, stranger) = (partner(&SECRET, ""), partner(&SECRET, "p2"));
-    for bad in [&confused, &unsigned, &other, &longer, &unnamed, &stranger, &good[..good.len() - 2]] {
+    for bad in [&confused, &unsigned, &other, &longer, &unnamed, &stranger, cut] {
         refused(&site, Identity::Agent, &[("authorization", bad)]);
     }
     untold(&site);

@@ -53,9 +53,12 @@ pub struct Fetched {
     pub span: Span,
 }
 
+/// Reads one of the places where keys can be.
+type Reader = fn(&Node, &mut Diagnostics) -> Option<Keys>;
+
 /// Reads `jwks`, `discovery` or `secret`, of which a provider has one.
 pub fn read(jwt: &mut Fields<'_>, out: &mut Diagnostics) -> Option<Keys> {
-    let places: [(_, fn(&Node, &mut Diagnostics) -> Option<Keys>); 3] =
+    let places: [(_, Reader); 3] =
         [("jwks", read_jwks), ("discovery", read_discovery), ("secret", read_secret)];
     let written: Vec<_> =
         places.into_iter().filter_map(|(key, read)| Some((jwt.entry(key)?, read))).collect();

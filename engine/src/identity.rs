@@ -45,6 +45,7 @@ pub use source::{Credential, Remainder};
 pub use token::{TokenError, TokenVerifier};
 pub use value::ClaimValue;
 pub use verifier::{JwtSimpleVerifier, SignatureVerifier, VerifierError};
+pub use vouched::failure_of;
 
 use crate::policy::id::{GroupId, ProviderId};
 use crate::policy::model::{Group, Provider, ProviderKind, RemoteKeys, TokenSource};

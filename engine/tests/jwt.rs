@@ -12,6 +12,8 @@ mod callers;
 mod requests;
 #[path = "jwt/shared.rs"]
 mod shared;
+#[path = "jwt/table.rs"]
+mod table;
 #[path = "jwt/tokens.rs"]
 mod tokens;
 

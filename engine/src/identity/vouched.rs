@@ -10,6 +10,16 @@ use super::token::TokenError;
 use super::verifier::SignatureVerifier;
 use serde_json::{Map, Value};
 
+/// What Envoy's verifier says (`google::jwt_verify::Status::JwksFetchFail`) where it has no keys.
+const NO_KEYS: &[u8] = b"Jwks remote fetch is failed";
+
+/// Under which name the host says why it does not vouch for a token of this provider (`failed_status_in_metadata`). No provider
+/// can have it.
+#[must_use]
+pub fn failure_of(provider: &str) -> String {
+    format!("{provider}.failed")
+}
+
 /// Most values of a payload; each is a question to the host.
 const MOST: usize = 1_024;
 
@@ -43,8 +53,26 @@ impl Vouching {
     /// Checks that the host vouches for these claims.
     ///
     /// # Errors
-    /// [`TokenError::NotVouched`]; [`TokenError::Unverifiable`] if the host cannot tell.
+    /// [`TokenError::NotVouched`]; [`TokenError::KeysUnavailable`] if the host says that it has no keys;
+    /// [`TokenError::Unverifiable`] if it cannot tell.
     pub(super) fn check(
+        &self,
+        verifier: &dyn SignatureVerifier,
+        claims: &Map<String, Value>,
+    ) -> Result<(), TokenError> {
+        match self.is_same(verifier, claims) {
+            Err(TokenError::NotVouched) if self.lacks_keys(verifier)? => Err(TokenError::KeysUnavailable),
+            verdict => verdict,
+        }
+    }
+
+    /// Nobody's fault who calls: it only changes how the token is refused.
+    fn lacks_keys(&self, verifier: &dyn SignatureVerifier) -> Result<bool, TokenError> {
+        let why = verifier.vouched(&[&failure_of(&self.provider), "message"]);
+        Ok(why.map_err(|_| TokenError::Unverifiable)?.as_deref() == Some(NO_KEYS))
+    }
+
+    fn is_same(
         &self,
         verifier: &dyn SignatureVerifier,
         claims: &Map<String, Value>,
@@ -131,6 +159,32 @@ mod tests {
     use crate::identity::{VerifierError, VerifyingKey};
     use crate::policy::model::Algorithm;
     use serde_json::json;
+
+    /// A host that says why it vouches for nothing.
+    struct Failing(&'static str);
+
+    impl SignatureVerifier for Failing {
+        fn verify(&self, _: Algorithm, _: &VerifyingKey, _: &[u8], _: &[u8]) -> Result<bool, VerifierError> {
+            Ok(true)
+        }
+
+        fn vouched(&self, path: &[&str]) -> Result<Option<Vec<u8>>, VerifierError> {
+            Ok((path == ["idp.failed", "message"]).then(|| self.0.as_bytes().to_vec()))
+        }
+    }
+
+    #[test]
+    fn keys_that_the_host_could_not_fetch_are_not_the_callers_fault() {
+        let claimed = json!({"sub": "a"});
+        for (provider, said, expected) in [
+            ("idp", "Jwks remote fetch is failed", TokenError::KeysUnavailable),
+            ("idp", "Jwt verification fails", TokenError::NotVouched),
+            ("other", "Jwks remote fetch is failed", TokenError::NotVouched),
+        ] {
+            let vouching = Vouching::new(provider, std::iter::empty());
+            assert_eq!(vouching.check(&Failing(said), claimed.as_object().unwrap()), Err(expected), "{said}");
+        }
+    }
 
     /// A host that vouches for this payload of provider `idp`.
     struct Host(Value);

@@ -9,7 +9,7 @@ use proptest::prelude::{any, proptest};
 use std::collections::BTreeMap;
 use veilwire_engine::identity::{Authenticator, Unauthenticated};
 
-const ATTACKS: &str = include_str!("../data/jwt/attacks.jsonl");
+pub(super) const ATTACKS: &str = include_str!("../data/jwt/attacks.jsonl");
 
 fn attacks() -> BTreeMap<String, (String, String)> {
     let text = |row: &Value, name: &str| row[name].as_str().unwrap().to_owned();
@@ -75,7 +75,7 @@ const REFUSED: [(&str, TokenError); 50] = [
 ];
 
 /// Tokens that the specifications leave to policy: our decision and the reason.
-const DECIDED: [(&str, Option<TokenError>, &str); 14] = [
+pub(super) const DECIDED: [(&str, Option<TokenError>, &str); 14] = [
     ("valid-no-kid-RS256", None, "exactly one key fits the algorithm, so no choice is left to the caller"),
     ("valid-groups-string", None, "one string is a list of one; several providers write it so"),
     ("groups-wildcard", None, "compared byte for byte; the value means itself"),

@@ -11,6 +11,7 @@ use crate::source::identity::Provider;
 use crate::source::key_sets::{Fetched, Keys, REFRESH};
 use crate::source::reader::Named;
 use crate::source::services::{cluster, find};
+use veilwire_engine::identity::failure_of;
 use veilwire_engine::policy::model::{Provider as Lowered, TokenSource};
 
 /// The filter; none if no provider needs it.
@@ -52,6 +53,8 @@ fn entry(
         // Our filter reads it as well, and takes it off.
         ("forward", true.into()),
         ("payload_in_metadata", lowered.name.as_str().into()),
+        // So that our filter can tell a bad token from keys that Envoy could not fetch.
+        ("failed_status_in_metadata", failure_of(&lowered.name).as_str().into()),
         ("clock_skew_seconds", u64::from(lowered.leeway_seconds).into()),
         ("jwt_cache_config", Yaml::map([("jwt_cache_size", 1_000_u64.into())])),
     ]);

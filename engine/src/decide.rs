@@ -3,7 +3,7 @@
 //! A rule matches when the caller is in one of its groups, the request is on one of its routes and every predicate holds. Any
 //! matching `mayNot` denies; else at least one matching `may` allows; else the default denies. What is unknown makes a `may` not
 //! match and a `mayNot` match. Obligations of all matching `may` rules add up. The order of rules never matters. A rule that is
-//! only observed is told, and changes nothing.
+//! only observed is told, and changes no outcome; its requests wait for their bodies as those of other rules do.
 
 mod body;
 mod index;
@@ -143,7 +143,8 @@ fn wants_body(model: &Model, rule: &Rule, facts: &Facts<'_>) -> bool {
     };
     let (open, known): (Vec<&Predicate>, Vec<&Predicate>) =
         rule.predicates.iter().partition(|predicate| is_open(predicate));
-    !open.is_empty() && member(model, rule, facts).min(predicate::all(known, facts)) != Truth::No
+    // A `may` rule of which something else is unknown does not match, whatever the body says.
+    !open.is_empty() && member(model, rule, facts).min(predicate::all(known, facts)).matches(rule.effect)
 }
 
 /// Does a rule of the route match?

@@ -14,5 +14,6 @@ pub mod masking;
 pub mod multipart;
 pub mod planted;
 pub mod policies;
+pub mod rules;
 pub mod sse;
 pub mod wire;

@@ -191,6 +191,28 @@ fn who_is_denied_anyway_is_denied_at_once() {
 }
 
 #[test]
+fn a_body_is_not_read_for_a_rule_of_which_something_else_is_unknown() {
+    let mut model = asking();
+    model.rules.truncate(1);
+    model.rules[0].predicates.push(asks(Fact::Header("x-tenant".into()), Test::Contains(texts(&["a"]))));
+    let (mut driver, mut host) = start(&model, |_| {});
+    assert_eq!(driver.request_head(&mut host, false), Action::Pause);
+    assert_eq!(
+        host.replies[0].status, 403,
+        "without the header the rule does not match, whatever the body says"
+    );
+    let (mut driver, mut host) = start(&model, |host| host.set_request("x-tenant", b"a"));
+    assert_eq!(driver.request_head(&mut host, false), Action::Pause);
+    assert!(host.replies.is_empty(), "it depends on the body");
+    // A `mayNot` rule matches what is unknown, and then the body says whether it does.
+    model.rules[0].effect = Effect::MayNot;
+    model.rules[0].masks.clear();
+    let (mut driver, mut host) = start(&model, |_| {});
+    assert_eq!(driver.request_head(&mut host, false), Action::Pause);
+    assert!(host.replies.is_empty(), "it depends on the body");
+}
+
+#[test]
 fn a_body_that_is_too_long_is_refused_as_soon_as_it_is_known() {
     let mut model = asking();
     model.limits.inspect_body = 4096;

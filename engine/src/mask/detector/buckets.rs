@@ -364,8 +364,14 @@ impl Way {
 }
 
 impl Bucket {
+    /// Which bytes may follow which, place by place.
+    pub(super) fn places(&self) -> impl Iterator<Item = (u32, &Pairs)> {
+        (0..).zip(&self.pairs)
+    }
+
     /// May `second` follow `first` at this place?
-    pub(super) fn fits(&self, place: usize, first: u8, second: u8) -> bool {
+    #[cfg(test)]
+    fn fits(&self, place: usize, first: u8, second: u8) -> bool {
         self.pairs.get(place).is_none_or(|pairs| is_pair(pairs, first, second))
     }
 

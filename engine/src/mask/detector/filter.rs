@@ -79,9 +79,21 @@ impl Filter {
     pub(super) fn new(automata: &[Starts], chosen: u64, conditions: &Conditions) -> Filter {
         let buckets = buckets::of(automata, chosen, conditions);
         let mut lanes = table(u64::MAX);
-        for (first, rows) in (0u8..).zip(lanes.chunks_exact_mut(128)) {
-            for (second, word) in (0u8..).zip(rows) {
-                *word = buckets::word(&buckets, |bucket, place| bucket.fits(place, first, second));
+        let places = buckets
+            .iter()
+            .zip(0..)
+            .flat_map(|(bucket, number)| bucket.places().map(move |place| (number, place)));
+        for (number, (place, pairs)) in places {
+            let fits = !(1 << (place * LANE + number));
+            // Most rows are empty.
+            for (row, words) in pairs.iter().zip(lanes.chunks_exact_mut(128)) {
+                let mut seconds = *row;
+                while let Some(word) =
+                    usize::try_from(seconds.trailing_zeros()).ok().and_then(|at| words.get_mut(at))
+                {
+                    *word &= fits;
+                    seconds &= seconds - 1;
+                }
             }
         }
         let endings = buckets::word(&buckets, |bucket, place| place + 1 >= bucket.shortest());

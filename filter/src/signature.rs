@@ -1,16 +1,31 @@
 //! What Envoy's foreign function `verify_signature` is asked and answers: protobuf messages, written by hand.
+//!
+//! It makes no hostcall itself, so a test can ask both verifiers of this module side by side (`tests/filters/signatures`).
 
 use veilwire_engine::identity::{VerifyingKey, ecdsa_signature};
 use veilwire_engine::policy::model::Algorithm;
 
 /// Name of the function.
-pub(crate) const FUNCTION: &str = "verify_signature";
+const FUNCTION: &str = "verify_signature";
 /// `result: true` and nothing else; a bad signature leaves it out and names an error.
-pub(crate) const GOOD: &[u8] = &[0x08, 1];
+const GOOD: &[u8] = &[0x08, 1];
+
+/// Whether the host says that the signature is good; none if it cannot say. `call` calls one of its functions.
+pub(crate) fn by_host(
+    call: impl FnOnce(&str, &[u8]) -> Option<Vec<u8>>,
+    algorithm: Algorithm,
+    key: &VerifyingKey,
+    signed_text: &[u8],
+    signature: &[u8],
+) -> Option<bool> {
+    let question = question(algorithm, key, signed_text, signature)?;
+    // SECURITY: one answer is good; whatever else it says is a bad signature.
+    Some(call(FUNCTION, &question)? == GOOD)
+}
 
 /// `envoy.source.extensions.common.wasm.VerifySignatureArguments`: 1 hash function, 2 key (SubjectPublicKeyInfo, DER), 3 signature,
 /// 4 text. `None`: Envoy cannot check signatures of this algorithm.
-pub(crate) fn question(
+fn question(
     algorithm: Algorithm,
     key: &VerifyingKey,
     signed_text: &[u8],

@@ -21,7 +21,7 @@ pub(crate) fn run(args: &[String]) -> Result<ExitCode> {
     }
     let ready = setup::ensure_ready()?;
     wasm::build(false)?;
-    wasm::build_copy_filter()?;
+    wasm::build_helper(wasm::Helper::Copy)?;
     let mut build = process::cargo();
     build.args(["build", "--release", "--package", "veilwire-tests", "--bin", "bench"]);
     process::quiet("building the benchmark (first time: 3 to 6 minutes)", &mut build, console::LONG)?;

@@ -67,8 +67,8 @@ VEILWIRE_WASM_STD=debian skips the first two ways of the wasm std.
 const WASM: &str = "\
 cargo xtask wasm [--force]
 
-Builds target/wasm/veilwire_filter.wasm and fails when it has 1.625 MiB or more, links a regex compiler or holds a
-path of this machine. A module whose source digest is today's is not built again, except with --force.
+Builds target/wasm/veilwire_filter.wasm (and a filter for tests) and fails when it has 1.625 MiB or more, links a
+regex compiler or holds a path of this machine. A module whose source digest is today's is not built again, except with --force.
 ";
 
 const BENCH: &str = "\

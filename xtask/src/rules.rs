@@ -12,7 +12,7 @@ const ENGINE_TREE_BANS: &[&str] = &["proxy-wasm", "tokio", "mio", "async-std", "
 const ENGINE_DIRECT_BANS: &[&str] = &["log", "tracing", "chrono", "time"];
 
 /// Crates that are proxy-wasm modules.
-const SDK_USERS: &[&str] = &["veilwire-filter", "veilwire-copy-filter"];
+const SDK_USERS: &[&str] = &["veilwire-filter", "veilwire-copy-filter", "veilwire-signature-filter"];
 
 /// Which of our crates may name which of our crates, whatever the kind of dependency.
 const ALLOWED: &[(&str, &[&str])] = &[
@@ -20,6 +20,8 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("veilwire-filter", &["veilwire-engine"]),
     // The baseline of the benchmarks.
     ("veilwire-copy-filter", &[]),
+    // Both verifiers of signatures, for a test.
+    ("veilwire-signature-filter", &["veilwire-engine"]),
     ("veilwire-policy-compiler", &["veilwire-engine"]),
     ("veilwire-tests", &["veilwire-engine", "veilwire-policy-compiler"]),
     ("xtask", &[]),

@@ -29,6 +29,7 @@ pub(crate) fn all() -> Result<Totals> {
     let sdks = sdk::find_or_say();
     let idps = providers::find_or_say();
     wasm::build(false)?;
+    wasm::build_helper(wasm::Helper::Signatures)?;
     let mut lines = Vec::new();
     let mut sum = Totals::default();
     for (name, mut command) in runners(&ready.envoy, sdks.as_deref(), idps.as_deref()) {

@@ -1,4 +1,4 @@
-//! `cargo xtask wasm`: builds the filter module and proves its size, features and freshness.
+//! `cargo xtask wasm`: builds the filter module and proves its size, features and freshness; and the modules of tests and benchmarks.
 
 use std::path::Path;
 use std::time::Duration;
@@ -22,6 +22,7 @@ pub(crate) fn run(args: &[String]) -> Result<()> {
         _ => bail!("usage: cargo xtask wasm [--force]"),
     };
     build(force)?;
+    build_helper(Helper::Signatures)?;
     check_features()
 }
 
@@ -54,19 +55,32 @@ pub(crate) fn build(force: bool) -> Result<()> {
     check(&module)
 }
 
-/// Builds the filter that only copies bodies, which the benchmarks compare with. Cargo itself knows when it is fresh.
-pub(crate) fn build_copy_filter() -> Result<()> {
+/// A filter for benchmarks or tests.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Helper {
+    /// Only copies bodies, which the benchmarks compare with.
+    Copy,
+    /// Verifies signatures in both ways that there are.
+    Signatures,
+}
+
+/// Builds a filter for benchmarks or tests. Cargo itself knows when it is fresh.
+pub(crate) fn build_helper(helper: Helper) -> Result<()> {
+    let (package, module) = match helper {
+        Helper::Copy => ("veilwire-copy-filter", "copy_filter.wasm"),
+        Helper::Signatures => ("veilwire-signature-filter", "signature_filter.wasm"),
+    };
     ensure_lock_file()?;
     let toolchain = WasmToolchain::find()?;
     let target_dir = workspace::target_dir().join("wasm-build");
     let mut command = toolchain.cargo_build()?;
     command
-        .args(["--package", "veilwire-copy-filter", "--profile", "wasm", "--locked"])
+        .args(["--package", package, "--profile", "wasm", "--locked"])
         .env("CARGO_TARGET_DIR", &target_dir);
-    process::quiet("building the copying filter", &mut command, BUILD_LIMIT)?;
-    let built = target_dir.join(TARGET).join("wasm/copy_filter.wasm");
+    process::quiet(&format!("building {package}"), &mut command, BUILD_LIMIT)?;
+    let built = target_dir.join(TARGET).join("wasm").join(module);
     let bytes = std::fs::read(&built).with_context(|| format!("cannot read `{}`", built.display()))?;
-    install(&workspace::copy_filter_module(), &bytes)
+    install(&workspace::helper_module(module), &bytes)
 }
 
 /// Digest that the module at `path` says it was built from.

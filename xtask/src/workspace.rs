@@ -24,9 +24,9 @@ pub(crate) fn wasm_module() -> PathBuf {
     root().join("target/wasm/veilwire_filter.wasm")
 }
 
-/// Where the baseline of the benchmarks lies.
-pub(crate) fn copy_filter_module() -> PathBuf {
-    root().join("target/wasm/copy_filter.wasm")
+/// Where a filter for benchmarks or tests lies.
+pub(crate) fn helper_module(name: &str) -> PathBuf {
+    root().join("target/wasm").join(name)
 }
 
 /// Logs of quiet steps.

@@ -385,6 +385,7 @@ impl Bucket {
 }
 
 /// Are these two among the pairs?
+#[cfg(any(test, feature = "compile"))]
 pub(crate) fn is_pair(pairs: &Pairs, first: u8, second: u8) -> bool {
     let row = pairs.get(usize::from(first & 0x7F)).copied().unwrap_or(u128::MAX);
     row >> (second & 0x7F) & 1 == 1

@@ -93,6 +93,25 @@ fn a_bound_token_is_good_on_connections_with_its_certificate_only() {
 }
 
 #[test]
+fn a_token_that_was_remembered_is_refused_once_it_has_expired() {
+    let policy = POLICY.replacen(
+        "        groupsClaim: groups\n",
+        "        groupsClaim: groups\n        leeway: 0s\n",
+        1,
+    );
+    assert_ne!(policy, POLICY);
+    let site = Site::with_policy("callers.yaml", &policy).unwrap();
+    let end = unix_seconds().unwrap() + 6;
+    let token = bearer(&claims().with("exp", json!(end)));
+    for _ in 0..2 {
+        allowed(&site, Identity::Agent, &[("authorization", &token)], "agent-9");
+    }
+    poll(LIMIT, || Ok((unix_seconds()? >= end).then_some(()))).unwrap();
+    refused(&site, Identity::Agent, &[("authorization", &token)]);
+    allowed(&site, Identity::Agent, &[("authorization", &bearer(&claims()))], "agent-9");
+}
+
+#[test]
 fn nobody_connects_without_a_verified_certificate() {
     let site = Site::with_policy("callers.yaml", POLICY).unwrap();
     let good = bearer(&claims());

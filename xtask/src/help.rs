@@ -80,7 +80,7 @@ cargo xtask bench --instructions [--bless]
 
 Through Envoy, in one run: no filter, a filter that copies bodies, Veilwire; and the masker alone. Fails when a
 planted value arrives unmasked. --json writes the figures as well; --rounds chooses how often everything is
-measured (default 15). With --streams: the memory of N streams that are open at once. With --native: the criterion
+measured (default 15, with identity 40). With --streams: the memory of N streams that are open at once. With --native: the criterion
 benchmarks of the engine. With identity: what a token adds to an exchange through Envoy, remembered and for the first time, beside
 jwt_authn and rbac, and what a decision among 10, 1,000 and 10,000 rules costs. With --instructions: no time at all, but the instructions of the masker, counted in valgrind;
 fails where they are more than a tenth above what tests/bench/instructions.json says for this kind of processor, or not

@@ -22,7 +22,7 @@ use veilwire_tests::wire::RequestHead;
 use crate::{cpu, decide, scenario};
 use site::{Listener, Site};
 
-const DEFAULT_ROUNDS: usize = 15;
+const DEFAULT_ROUNDS: usize = 40;
 const MAX_ROUNDS: usize = 100;
 /// Exchanges of a slice.
 const SLICE: usize = 100;

@@ -217,6 +217,25 @@ impl Drop for Envoy {
     }
 }
 
+/// Name of the file in which [`publish_secret`] writes.
+pub const SECRETS: &str = "sds.json";
+
+/// Writes or replaces the secret of a folder's [`SECRETS`] (SDS from a file), as Envoy asks for it: by a rename.
+///
+/// # Errors
+/// When the folder cannot be written.
+pub fn publish_secret(folder: &Path, name: &str, value: &str) -> Result<()> {
+    let resource = serde_json::json!({
+        "@type": "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.Secret",
+        "name": name,
+        "generic_secret": {"secret": {"inline_string": value}},
+    });
+    let made = folder.join("next.json");
+    std::fs::write(&made, serde_json::json!({"resources": [resource]}).to_string())
+        .context("no secret is written")?;
+    std::fs::rename(made, folder.join(SECRETS)).context("no secret is published")
+}
+
 /// Runs `envoy --mode validate`, which loads the filter and configures it, in this environment and folder.
 ///
 /// # Errors

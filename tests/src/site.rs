@@ -14,7 +14,7 @@ use crate::client::{ALPN_HTTP1, ALPN_HTTP2, Http1Client, Http2Client};
 use crate::deadline::unix_seconds;
 use crate::demo::kit::{filter_module, on_free_ports};
 use crate::envoy::{AccessLog, Envoy, Options};
-use crate::pki::Pki;
+use crate::pki::{Identity, Pki};
 use crate::token::{Algorithm, Claims, TokenIssuer};
 use crate::upstream::Upstream;
 use crate::wire::{RequestHead, headers};
@@ -174,6 +174,20 @@ impl Site {
     pub fn http1(&self) -> Result<Http1Client> {
         let config = self.kit.pki.client_config(&[ALPN_HTTP1], None, rustls::ALL_VERSIONS)?;
         Http1Client::connect(self.envoy.address("veilwire")?, config)
+    }
+
+    /// A GET of `/items` with these fields, over a new HTTP/1.1 connection of whoever has this certificate; not yet answered.
+    ///
+    /// # Errors
+    /// When there is no connection.
+    pub fn asked(&self, who: Option<Identity>, sent: &[(&str, &str)]) -> Result<Http1Client> {
+        let config = self.kit.pki.client_config(&[ALPN_HTTP1], who, rustls::ALL_VERSIONS)?;
+        let mut client = Http1Client::connect(self.envoy.address("veilwire")?, config)?;
+        let mut head = RequestHead::new("GET", "/items", &[]);
+        head.authority = "llm.test".to_owned();
+        head.headers.extend(headers(sent));
+        client.send_head(&head)?;
+        Ok(client)
     }
 
     /// A new HTTP/2 connection.

@@ -7,7 +7,7 @@ use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use serde_json::json;
 use veilwire_tests::client::{ALPN_HTTP1, Http1Client};
 use veilwire_tests::deadline::{LIMIT, poll, unix_seconds};
-use veilwire_tests::envoy::{Options, validate};
+use veilwire_tests::envoy::{Options, SECRETS, publish_secret, validate};
 use veilwire_tests::pki::{AGENT_ID, Identity};
 use veilwire_tests::site::{Kit, Site};
 use veilwire_tests::token::{Algorithm, Claims, TokenIssuer};
@@ -26,20 +26,10 @@ fn bearer(claims: &Claims) -> String {
     format!("Bearer {}", TokenIssuer::shared().unwrap().mint(Algorithm::Es256, claims).unwrap())
 }
 
-fn connect(site: &Site, who: Identity, sent: &[(&str, &str)]) -> Http1Client {
-    let config = site.kit.pki.client_config(&[ALPN_HTTP1], Some(who), rustls::ALL_VERSIONS).unwrap();
-    let mut client = Http1Client::connect(site.envoy.address("veilwire").unwrap(), config).unwrap();
-    let mut head = RequestHead::new("GET", "/items", &[]);
-    head.authority = "llm.test".to_owned();
-    head.headers.extend(headers(sent));
-    client.send_head(&head).unwrap();
-    client
-}
-
 /// The request reaches the upstream as that of this caller, without its credential.
 #[track_caller]
 fn allowed(site: &Site, who: Identity, sent: &[(&str, &str)], subject: &str) {
-    let mut client = connect(site, who, sent);
+    let mut client = site.asked(Some(who), sent).unwrap();
     let exchange = site.upstream.accept().unwrap();
     for gone in ["authorization", "x-api-key"] {
         assert_eq!(exchange.head.header(gone), None, "{gone} reached the upstream");
@@ -52,7 +42,7 @@ fn allowed(site: &Site, who: Identity, sent: &[(&str, &str)], subject: &str) {
 /// It is refused as that of nobody.
 #[track_caller]
 fn refused(site: &Site, who: Identity, sent: &[(&str, &str)]) {
-    let answer = connect(site, who, sent).response().unwrap();
+    let answer = site.asked(Some(who), sent).unwrap().response().unwrap();
     assert_eq!(answer.head.status, 401, "{}", answer.text());
     assert!(site.upstream.arrived().is_none(), "the request reached the upstream");
 }
@@ -197,7 +187,8 @@ fn a_shared_secret_in_a_file() {
     std::fs::write(&file, STANDARD.encode(&SECRET[..63])).unwrap();
     let site = Site::with_policy("callers.yaml", &sharing(&from)).unwrap();
     for sent in [partner(&SECRET[..63], "p1"), partner(&SECRET, "p1"), bearer(&claims())] {
-        let answer = connect(&site, Identity::Agent, &[("authorization", &sent)]).response().unwrap();
+        let answer =
+            site.asked(Some(Identity::Agent), &[("authorization", &sent)]).unwrap().response().unwrap();
         assert_eq!(answer.head.status, 503, "{}", answer.text());
     }
     assert!(site.upstream.arrived().is_none(), "the request reached the upstream");
@@ -221,21 +212,14 @@ fn without_the_secret_of_an_issuer_envoy_does_not_start() {
 
 /// What Envoy discovers in this folder, moved to where it looks.
 fn publish(folder: &std::path::Path, secret: &[u8]) {
-    let resource = json!({
-        "@type": "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.Secret",
-        "name": "issuer",
-        "generic_secret": {"secret": {"inline_string": STANDARD.encode(secret)}},
-    });
-    let made = folder.join("next.json");
-    std::fs::write(&made, json!({ "resources": [resource] }).to_string()).unwrap();
-    std::fs::rename(made, folder.join("sds.json")).unwrap();
+    publish_secret(folder, "issuer", &STANDARD.encode(secret)).unwrap();
 }
 
 #[test]
 fn a_token_of_a_withdrawn_secret_is_good_no_more() {
     let folder = tempfile::TempDir::new().unwrap();
     publish(folder.path(), &SECRET);
-    let from = format!("sds: {{name: issuer, file: {}}}", folder.path().join("sds.json").display());
+    let from = format!("sds: {{name: issuer, file: {}}}", folder.path().join(SECRETS).display());
     let site = Site::with_policy("callers.yaml", &sharing(&from)).unwrap();
     let (old, new) = (partner(&SECRET, "p1"), partner(&[b'B'; 64], "p1"));
     allowed(&site, Identity::Agent, &[("authorization", &old)], "agent-p");

@@ -9,7 +9,7 @@ use veilwire_tests::envoy::Options;
 use veilwire_tests::site::{Kit, Site};
 use veilwire_tests::token::{Algorithm, TokenIssuer};
 use veilwire_tests::upstream::Upstream;
-use veilwire_tests::wire::{RequestHead, ResponseHead, headers};
+use veilwire_tests::wire::ResponseHead;
 
 const POLICY: &str = include_str!("../policies/vouched.yaml");
 
@@ -42,18 +42,9 @@ fn forged(token: &str) -> String {
     format!("{signed}.{}", "A".repeat(signature.len()))
 }
 
-fn ask(site: &Site, sent: &[(&str, &str)]) -> veilwire_tests::client::Http1Client {
-    let mut client = site.http1().unwrap();
-    let mut head = RequestHead::new("GET", "/items", &[]);
-    head.authority = "llm.test".to_owned();
-    head.headers.extend(headers(sent));
-    client.send_head(&head).unwrap();
-    client
-}
-
 #[track_caller]
 fn allowed(site: &Site, sent: &[(&str, &str)]) {
-    let mut client = ask(site, sent);
+    let mut client = site.asked(None, sent).unwrap();
     let exchange = site.upstream.accept().unwrap_or_else(|error| {
         panic!("{error}; the client has {}", client.response().map_or(0, |response| response.head.status))
     });
@@ -67,7 +58,7 @@ fn allowed(site: &Site, sent: &[(&str, &str)]) {
 
 #[track_caller]
 fn refused(site: &Site, sent: &[(&str, &str)]) -> Response {
-    let response = ask(site, sent).response().unwrap();
+    let response = site.asked(None, sent).unwrap().response().unwrap();
     assert_eq!(response.head.status, 401, "{}", response.text());
     assert_eq!(response.head.header("content-type"), Some(b"application/problem+json".as_slice()));
     assert!(site.upstream.arrived().is_none(), "the request reached the upstream");
@@ -129,7 +120,11 @@ fn claims_are_checked_by_the_filter_as_ever() {
     let mut claims = ours();
     claims["groups"] = json!([]);
     let token = bearer(&sign(Algorithm::Es256, &claims));
-    assert_eq!(ask(&site, &[("authorization", &token)]).response().unwrap().head.status, 403, "no group");
+    assert_eq!(
+        site.asked(None, &[("authorization", &token)]).unwrap().response().unwrap().head.status,
+        403,
+        "no group"
+    );
 }
 
 /// Whatever a payload may hold, Envoy hands over in a form of its own.

@@ -4,7 +4,7 @@
 use std::path::Path;
 use tempfile::TempDir;
 use veilwire_tests::deadline::{LIMIT, poll};
-use veilwire_tests::envoy::{Options, validate};
+use veilwire_tests::envoy::{Options, SECRETS, publish_secret, validate};
 use veilwire_tests::site::{Kit, POLICY, PSEUDONYM_KEY, Site};
 use veilwire_tests::upstream::Upstream;
 use veilwire_tests::wire::{Headers, ResponseHead, headers};
@@ -190,32 +190,21 @@ fn without_a_usable_key_in_its_file_no_exchange_passes() {
 }
 
 /// A discovery response with this key as the secret of this name, moved to where Envoy looks for it.
-fn publish(folder: &Path, name: &str, key: &str) {
-    let resource = serde_json::json!({
-        "@type": "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.Secret",
-        "name": name,
-        "generic_secret": {"secret": {"inline_string": key}},
-    });
-    let made = folder.join("next.json");
-    std::fs::write(&made, serde_json::json!({"resources": [resource]}).to_string()).unwrap();
-    std::fs::rename(made, folder.join("sds.json")).unwrap();
-}
-
 /// The same policy, with its key discovered in this folder.
 fn discovered(folder: &Path) -> String {
-    let sds = format!("sds: {{name: pseudonym-key, file: {}}}", folder.join("sds.json").display());
+    let sds = format!("sds: {{name: pseudonym-key, file: {}}}", folder.join(SECRETS).display());
     keyed().replacen(&format!("environment: {VARIABLE}"), &sds, 1)
 }
 
 #[test]
 fn a_discovered_key_counts_from_the_exchange_after_its_arrival_on() {
     let folder = TempDir::new().unwrap();
-    publish(folder.path(), "pseudonym-key", KEY);
+    publish_secret(folder.path(), "pseudonym-key", KEY).unwrap();
     let site = Site::with_policy("corpus.yaml", &discovered(folder.path())).unwrap();
     assert_tokens(&site);
     // 32 times `B`.
     let next = "QkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkI=";
-    publish(folder.path(), "pseudonym-key", next);
+    publish_secret(folder.path(), "pseudonym-key", next).unwrap();
     let answer = ("application/json", &["{}"][..]);
     let changed = poll(LIMIT, || {
         let (seen, _) = exchange(&site, &ask("mail Ada@Example.com"), answer);
@@ -227,7 +216,7 @@ fn a_discovered_key_counts_from_the_exchange_after_its_arrival_on() {
     assert!(changed.unwrap().is_some(), "{}", site.envoy.log_tail());
     assert_eq!(status(&site), 415);
     // One that is no key stops exchanges; the last good one is not used on.
-    publish(folder.path(), "pseudonym-key", "short");
+    publish_secret(folder.path(), "pseudonym-key", "short").unwrap();
     let refused = poll(LIMIT, || Ok((status(&site) == 503).then_some(())));
     assert!(refused.unwrap().is_some(), "{}", site.envoy.log_tail());
     let dump = site.envoy.admin("GET", "/config_dump").unwrap();
@@ -239,7 +228,7 @@ fn a_discovered_key_counts_from_the_exchange_after_its_arrival_on() {
 #[test]
 fn without_the_secret_of_that_name_no_exchange_passes() {
     let folder = TempDir::new().unwrap();
-    publish(folder.path(), "another", KEY);
+    publish_secret(folder.path(), "another", KEY).unwrap();
     let site = Site::with_policy("corpus.yaml", &discovered(folder.path())).unwrap();
     assert_eq!(status(&site), 503, "{}", site.envoy.log_tail());
 }

@@ -41,6 +41,7 @@ mod lead;
 mod lines;
 mod long;
 mod message;
+mod mistyped;
 mod multipart;
 mod nested;
 mod notes;
@@ -141,6 +142,9 @@ pub enum MaskError {
     /// It is one of the formats that are masked, and its type says that nobody can read it.
     #[error("content that is not what its type says")]
     Mislabelled,
+    /// JSON in a body that calls itself a form, and is another text where it is read as one.
+    #[error("JSON that calls itself a form and reads differently as one")]
+    AmbiguousForm,
     /// More comes out of a content coding than `limits.inflateRatio` allows.
     #[error("content coding expands too much")]
     InflateRatio,
@@ -174,6 +178,7 @@ impl MaskError {
             MaskError::Multipart => "multipart",
             MaskError::Part => "part",
             MaskError::Mislabelled => "mislabelled",
+            MaskError::AmbiguousForm => "ambiguous-form",
             MaskError::InflateRatio => "inflate-ratio",
             MaskError::InvalidFrame => "malformed-message",
             MaskError::MessageLimit => "message-limit",

@@ -163,6 +163,8 @@ fn content() -> Vec<Case> {
     let id = format!("id: {EMAIL}\n\n");
     let text: fn(&mut FakeHost) = |host| host.set_request("content-type", b"text/plain");
     let deflate: fn(&mut FakeHost) = |host| host.set_request("content-encoding", b"deflate");
+    let form: fn(&mut FakeHost) =
+        |host| host.set_request("content-type", b"application/x-www-form-urlencoded");
     let image: fn(&mut FakeHost) = |host| host.set_request("content-type", b"image/png");
     let frame = |bytes: &[u8], grpc: u32, case: Case| Case {
         at: RequestBody(bytes.to_vec()),
@@ -189,6 +191,7 @@ fn content() -> Vec<Case> {
         body("multipart", 400, "/open", multipart, b"no delimiter"),
         body("part", 415, "/open", multipart, part.as_bytes()),
         body("mislabelled", 415, "/open", image, b" {\"a\": 1}"),
+        body("ambiguous-form", 415, "/open", form, b"{\"a\": \"%41\"}"),
         body("inflate-ratio", 413, "/open", deflate, &bomb),
         frame(&[0, 0, 0, 0, 1, 0xFF], 3, body("malformed-message", 400, "/notes", grpc, b"")),
         frame(&[0, 0x7F, 0, 0, 0], 8, body("message-limit", 413, "/notes", grpc, b"")),

@@ -40,6 +40,13 @@ impl EventWriter {
         self.document.held() + self.unit.held() + self.text.held() + self.gap.len()
     }
 
+    /// Between events: gives back memory that is kept only to be used again.
+    pub(crate) fn release(&mut self) {
+        self.document.release();
+        self.unit = TextUnit::default();
+        self.text = TextUnit::default();
+    }
+
     /// Before a block whose data is of this kind.
     pub(crate) fn begin(&mut self, payload: Payload) {
         self.document.begin();
@@ -115,7 +122,7 @@ impl EventWriter {
         done?;
         if self.in_text {
             self.gap.append(&mut scanned);
-            return sink.fits(self.gap.len());
+            return sink.fits(self.held());
         }
         self.beside(sink, &scanned);
         sink.fits(self.document.held())

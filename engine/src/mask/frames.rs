@@ -220,6 +220,13 @@ impl FrameDocument {
         self.scout.held() + self.walker.held() + self.document.held()
     }
 
+    /// Between frames: gives back memory that is kept only to be used again.
+    pub(crate) fn release(&mut self) {
+        self.begin();
+        self.begin_survey();
+        self.document = Document::default();
+    }
+
     /// Before a survey, part by part.
     pub(crate) fn begin_survey(&mut self) {
         self.scout.reset(self.root);

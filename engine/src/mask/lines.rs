@@ -175,6 +175,10 @@ impl ObjectStream {
                 }
             } else if !ended {
                 self.object.extend_from_slice(part);
+                if self.held() > run.plan.state_limit() {
+                    // The room of an object does not depend on what came before it, so memory makes way for it.
+                    self.writer.document.release();
+                }
             } else if self.object.is_empty() {
                 self.instances.write_frame(&mut self.writer, part, run)?;
             } else {

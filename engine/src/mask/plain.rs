@@ -2,13 +2,14 @@
 //!
 //! What a body calls itself is not believed blindly. A text that is UTF-16 or UTF-32 by its first bytes, or that holds a NUL,
 //! is refused, because no ASCII byte means itself there. A text or form whose first character is `{` or `[` is read as JSON,
-//! since its receiver may do so too; blanks in front are a text of their own. What begins with a placeholder with which no
+//! since its receiver may do so too ([`mistyped`](super::mistyped) for forms); blanks in front are a text of their own. What begins with a placeholder with which no
 //! JSON can begin is text: it was masked before.
 //!
 //! It does not know markup: a value that is interrupted by tags is not one text.
 
 use super::MaskError;
 use super::framer::{Framer, Run, framer};
+use super::mistyped::MistypedJson;
 use super::notes::Notes;
 use super::plan::MaskPlan;
 use super::text::{Location, Sink, TextUnit};
@@ -51,6 +52,8 @@ impl Framer for TextBody {
 /// Looks at the first bytes of a text or form before its framer has the rest.
 pub(crate) struct Sniffed {
     framer: Box<dyn Framer>,
+    /// It calls itself a form.
+    form: bool,
     phase: Phase,
     /// The first bytes, fewer than [`Sniffed::HEAD`]; then those that may become a placeholder.
     head: Vec<u8>,
@@ -72,8 +75,12 @@ impl Sniffed {
     /// The longest byte order mark.
     const HEAD: usize = 4;
 
-    pub(crate) fn new(framer: Box<dyn Framer>) -> Sniffed {
-        Sniffed { framer, phase: Phase::Head, head: Vec::new() }
+    pub(crate) fn text(framer: Box<dyn Framer>) -> Sniffed {
+        Sniffed { framer, form: false, phase: Phase::Head, head: Vec::new() }
+    }
+
+    pub(crate) fn form(framer: Box<dyn Framer>) -> Sniffed {
+        Sniffed { form: true, ..Sniffed::text(framer) }
     }
 
     /// The first bytes, with all that is known to follow.
@@ -117,7 +124,8 @@ impl Sniffed {
         let head = std::mem::take(&mut self.head);
         if !begins_as_masked(&head, run.plan) {
             self.framer.end(run)?;
-            self.framer = framer(Format::Json, run.plan);
+            let document = framer(Format::Json, run.plan);
+            self.framer = if self.form { Box::new(MistypedJson::new(document)) } else { document };
         }
         self.framer.write(&head, run)
     }

@@ -71,6 +71,10 @@ impl EventStream {
             start = at;
         }
         self.block.extend_from_slice(chunk.get(start..).unwrap_or_default());
+        if self.long.is_none() && self.held() > run.plan.state_limit() {
+            // The room of an event does not depend on what came before it, so memory makes way for it.
+            self.writer.release();
+        }
         Ok(())
     }
 

@@ -99,6 +99,30 @@ fn an_event_too_large_to_hold_is_written_as_it_comes() {
     assert!(in_any_cut(&plan, &text("ada@example.com")) == (text("[EMAIL]"), Ok(())));
 }
 
+#[test]
+fn memory_of_events_before_is_no_room_taken_from_the_next() {
+    let busy = "\u{e9} 4111 1111 1111 1111 {\\\"a\\\": [519-12-1204, \\\"ada@example.com\\\"]} AKIAIOSFODNN7EXAMPLE 4111-";
+    let data =
+        |text: &str| format!(": {text}\n{text}\ndata: {{\"{text}\":[\"{text}\",4111111111111111]}}\n\n");
+    let line = |text: &str| format!("{{\"{text}\":[\"{text}\",4111111111111111]}}\n");
+    for (format, before, start, end) in [
+        (Format::Sse, data(busy), "data: {\"a\":\"", "\"}\n\n"),
+        (Format::Lines, line(busy), "{\"a\":\"", "\"}\n"),
+    ] {
+        let (plan, mut out) = (small("anthropic.messages"), Vec::new());
+        let mut masker = Masker::new(plan, format);
+        masker.write(before.as_bytes(), &mut out).unwrap();
+        let written = out.len();
+        let next = start.to_owned() + &"x ".repeat((4096 - start.len() - end.len()) / 2) + end;
+        for piece in next.as_bytes().chunks(100) {
+            masker.write(piece, &mut out).unwrap();
+            assert!(masker.held() <= 4096, "{format:?}: {} bytes held", masker.held());
+        }
+        assert!(out.get(written..) == Some(next.as_bytes()), "{format:?}");
+        assert!(masker.findings().total() > 0);
+    }
+}
+
 /// A delta of an Anthropic text.
 fn delta_of(index: usize, text: &str) -> String {
     format!(

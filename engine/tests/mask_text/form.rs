@@ -115,6 +115,26 @@ fn a_form_that_looks_like_json_is_read_as_json() {
 }
 
 #[test]
+fn a_form_that_looks_like_json_must_be_the_same_text_to_a_reader_of_forms() {
+    let plan = Setup::default().plan();
+    // `a = b` has a name and a value for a reader of forms, but no other text.
+    form("{\"a\":\"100 % of a = b\"}", "{\"a\":\"100 % of a = b\"}");
+    for body in [
+        "{\"a\":\" ada%40example.com \"}",
+        "{\"a\":\" 4111+1111+1111+1111 \"}",
+        "{\"a\":\"&prompt=x\"}",
+        "\u{feff} [\"&password=x&y\"]",
+        "{\"%61\":1}",
+    ] {
+        let (out, ended) = check_splits(&plan, Format::Form, body.as_bytes());
+        assert_eq!(ended.err(), Some(MaskError::AmbiguousForm), "{body}: {}", String::from_utf8_lossy(&out));
+    }
+    // Texts have one reading.
+    let text = "{\"a\":\" ada%40example.com + &b \"}";
+    assert_eq!(whole(&plan, Format::Text, text.as_bytes()).0, text.as_bytes());
+}
+
+#[test]
 fn nothing_is_emitted_before_it_is_decided() {
     let mut masker = Masker::new(Setup::default().plan(), Format::Form);
     let mut out = Vec::new();

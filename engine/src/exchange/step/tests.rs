@@ -41,6 +41,7 @@ fn all() -> Vec<Reason> {
         MaskError::Multipart,
         MaskError::Part,
         MaskError::Mislabelled,
+        MaskError::AmbiguousForm,
         MaskError::InflateRatio,
         MaskError::InvalidFrame,
         MaskError::MessageLimit,

@@ -44,7 +44,7 @@ fn steps(set: &DetectorSet, text: &[u8], chunk: usize) -> u64 {
 #[test]
 fn hostile_texts_take_linear_work() {
     let (packs, wide) = (Packs::new().expect("packs"), Packs::wide().expect("packs"));
-    for (set, limit) in [(&packs.set, 10), (&wide.set, 18)] {
+    for (set, limit) in [(&packs.set, 12), (&wide.set, 22)] {
         let mut most = (0, "");
         for (name, unit) in hostile::TEXTS {
             for chunk in [usize::MAX, 7] {

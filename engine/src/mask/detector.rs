@@ -38,6 +38,9 @@ pub const MAX_BEGINNING: usize = 64;
 /// Most automata with a lazy prefix.
 pub const MAX_LAZY: usize = 4;
 
+/// How far a start is followed to see whether a text is clear, in bytes: it bounds the work for a text of many starts.
+const MAX_LOOK: usize = 64;
+
 /// All detectors of a policy, in the form that a scan steps through.
 #[derive(Clone, Debug)]
 pub struct DetectorSet {
@@ -257,6 +260,28 @@ impl DetectorSet {
         if after_word { word.get(byte) } else { other.get(byte) }
     }
 
+    /// Is there surely no match in `text`, which is a text of its own?
+    pub(crate) fn is_clear(&self, text: &[u8]) -> bool {
+        let (mut cursor, mut from) = (Cursor::new(false), 0);
+        loop {
+            let Stop { place, automata } = self.filter().seek(&mut cursor, text, from);
+            let Some((byte, behind)) = text.get(place..).and_then(<[u8]>::split_first) else { return true };
+            let before = place.checked_sub(1).and_then(|before| text.get(before));
+            let after_word = before.is_some_and(|&byte| is_word(byte));
+            let mut heads = self.heads(after_word, *byte) & automata;
+            while heads != 0 {
+                // INVARIANT: at most 64 automata begin anywhere, so the number fits.
+                let number = u8::try_from(heads.trailing_zeros()).unwrap_or(u8::MAX);
+                heads &= heads - 1;
+                let dies = |starts: &Starts| starts.dies(starts.first(after_word, *byte), behind);
+                if !self.starts(number).is_some_and(dies) {
+                    return false;
+                }
+            }
+            from = place + 1;
+        }
+    }
+
     /// Does the validator of `detector` accept these bytes?
     pub(crate) fn accepts(&self, detector: DetectorId, matched: &[u8]) -> bool {
         self.validators
@@ -308,6 +333,18 @@ impl Starts {
 
     fn lazy(&self) -> Option<&LazyPrefix> {
         self.automaton.lazy()
+    }
+
+    /// Does a start in this state surely come to nothing in what is left of the text?
+    fn dies(&self, state: u16, rest: &[u8]) -> bool {
+        let near = rest.get(..MAX_LOOK).unwrap_or(rest);
+        let run = self.automaton.run(state, near, DEAD);
+        if run.stopped {
+            return run.state == DEAD;
+        }
+        // Behind the end nothing can begin, so prefixes and near words that end there are of no interest.
+        near.len() == rest.len()
+            && (!self.automaton.role().is_matches() || self.automaton.end(run.state) == DEAD)
     }
 
     /// Number of the dead state among the states of all automata.

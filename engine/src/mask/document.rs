@@ -634,7 +634,7 @@ impl Visit for Writer<'_, '_> {
         let actions = plan.actions(place.state);
         let acts = || actions.is_some_and(|actions| actions.writes);
         let skips = || actions.is_some_and(|actions| actions.skip);
-        let clear = |text| plan.set().filter().is_clear(text);
+        let clear = |text| plan.set().is_clear(text);
         match token {
             Plain::Enter => !acts() && (skip.is_some() || !skips()) && signed.len() == plan.signed(),
             Plain::Leave => *skip != Some(place.frames.len()) && !keys.remembers(),

@@ -190,6 +190,6 @@ impl Kind {
             Kind::String => Some(plain_run(text)).filter(|run| text.get(run.len()) == Some(&b'"'))?,
             Kind::Number => text.get(..number(text.get(..MAX_NUMBER).unwrap_or(text))?)?,
         };
-        plan.set().filter().is_clear(value).then_some(value.len())
+        plan.set().is_clear(value).then_some(value.len())
     }
 }

@@ -337,7 +337,7 @@ impl TextUnit {
         text: &[u8],
         plan: &MaskPlan,
     ) -> Result<(DetectorBits, bool), MaskError> {
-        if plan.set().filter().is_clear(text) {
+        if plan.set().is_clear(text) {
             return Ok((DetectorBits::new(), false));
         }
         self.scan.feed(plan.set(), plan.active(), text);

@@ -27,8 +27,6 @@ const SOURCE_WORK: usize = 4096;
 pub(super) struct Bucket {
     /// By place: which bytes may follow which.
     pairs: Vec<Pairs>,
-    /// Fewest bytes of a match that ends with the text; more than [`PAIRS`] if no match can be so short.
-    shortest: usize,
     /// A bit for each automaton that it belongs to.
     automata: u64,
 }
@@ -54,8 +52,6 @@ struct Source {
 pub(crate) struct Way {
     /// Places, and bytes of which one of the second set may follow one of the first there.
     steps: Vec<(usize, ByteSet, ByteSet)>,
-    /// As in a bucket.
-    shortest: usize,
 }
 
 /// At most eight buckets that together let everything through that matters. Of the automata that begin anywhere, those with a
@@ -65,7 +61,7 @@ pub(super) fn of(automata: &[Starts], chosen: u64, conditions: &Conditions) -> V
 }
 
 fn within(automata: &[Starts], chosen: u64, conditions: &Conditions, work: usize) -> Vec<Bucket> {
-    let bucket = || Bucket { pairs: vec![[0; 128]; PAIRS], shortest: PAIRS + 1, automata: 0 };
+    let bucket = || Bucket { pairs: vec![[0; 128]; PAIRS], automata: 0 };
     let mut buckets: Vec<Bucket> = (0..BUCKETS).map(|_| bucket()).collect();
     let is_complete = walk(automata, chosen, conditions, work, |automaton, number, way| {
         let known =
@@ -73,13 +69,12 @@ fn within(automata: &[Starts], chosen: u64, conditions: &Conditions, work: usize
         let place = known.map_or(number, |&known| usize::from(known)) % BUCKETS;
         if let Some(bucket) = buckets.get_mut(place) {
             way.allow(&mut bucket.pairs);
-            bucket.shortest = bucket.shortest.min(way.shortest);
             bucket.automata |= super::bit(automaton.into());
         }
     });
     if !is_complete {
         // SECURITY: what was not looked at to its end is not known: everything fits.
-        return vec![Bucket { pairs: vec![[u128::MAX; 128]; PAIRS], shortest: 1, automata: chosen }];
+        return vec![Bucket { pairs: vec![[u128::MAX; 128]; PAIRS], automata: chosen }];
     }
     buckets
 }
@@ -129,18 +124,6 @@ fn walk(
         }
     }
     true
-}
-
-/// A word with a zero bit for each bucket and place where `fits` says so; lane by lane.
-pub(super) fn word(buckets: &[Bucket], fits: impl Fn(&Bucket, usize) -> bool) -> u64 {
-    let mut word = u64::MAX;
-    for place in (0..PAIRS).rev() {
-        for number in (0..BUCKETS).rev() {
-            let fit = buckets.get(number).is_some_and(|bucket| fits(bucket, place));
-            word = word << 1 | u64::from(!fit);
-        }
-    }
-    word
 }
 
 /// Follows matches through the automata.
@@ -296,7 +279,7 @@ impl<'a> Walk<'a> {
         if !kept.first().is_some_and(|start| start.contains(&true)) {
             return None;
         }
-        let mut way = Way { steps: Vec::new(), shortest: length };
+        let mut way = Way { steps: Vec::new() };
         let mut before = Vec::new();
         for (number, (layer, kept)) in layers.iter().zip(&kept).enumerate() {
             let mut here = vec![ByteSet::default(); layer.nodes.len()];
@@ -308,10 +291,6 @@ impl<'a> Walk<'a> {
                 if let (Some(place), Some(&before)) = (number.checked_sub(1), before.get(from)) {
                     way.steps.push((place, before, *bytes));
                 }
-            }
-            let ends = layer.nodes.iter().zip(kept).any(|(node, kept)| *kept && self.ends(source, node));
-            if number > 0 && ends {
-                way.shortest = way.shortest.min(number);
             }
             before = here;
         }
@@ -373,10 +352,6 @@ impl Bucket {
     #[cfg(test)]
     fn fits(&self, place: usize, first: u8, second: u8) -> bool {
         self.pairs.get(place).is_none_or(|pairs| is_pair(pairs, first, second))
-    }
-
-    pub(super) fn shortest(&self) -> usize {
-        self.shortest
     }
 
     pub(super) fn automata(&self) -> u64 {
@@ -459,7 +434,6 @@ mod tests {
         assert!(fits(1, b'a', b'b') && !fits(1, b'a', b'a') && !fits(1, b'b', b'b'));
         // The report comes one byte late; from there on nothing may be dropped.
         assert!(fits(2, b'b', b'?') && fits(3, b'?', b'!') && fits(7, b'z', b'z'));
-        assert_eq!(buckets.iter().map(Bucket::shortest).min(), Some(2));
         assert!(buckets.iter().any(|bucket| bucket.automata() == 1));
     }
 
@@ -470,7 +444,7 @@ mod tests {
             let buckets = within(&starts(), 1, &Conditions::default(), work);
             let [bucket] = buckets.as_slice() else { panic!("{} buckets after {work}", buckets.len()) };
             assert!((0..PAIRS).all(|place| bucket.fits(place, b'x', b'y')), "{work}");
-            assert_eq!((bucket.shortest(), bucket.automata()), (1, 1), "{work}");
+            assert_eq!(bucket.automata(), 1, "{work}");
         }
     }
 }

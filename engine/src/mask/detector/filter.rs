@@ -42,8 +42,6 @@ const TABLE: usize = 1 << 14;
 pub(crate) struct Filter {
     /// For every pair of bytes: a zero bit in lane `k` where it fits place `k` of a bucket.
     lanes: Box<[u64; TABLE]>,
-    /// A zero bit in lane `k` where a match of the bucket may end with the text after `k + 1` bytes.
-    endings: u64,
     /// For every set of buckets: a bit for each automaton that they stand for.
     automata: ByteTable<u64>,
 }
@@ -96,7 +94,6 @@ impl Filter {
                 }
             }
         }
-        let endings = buckets::word(&buckets, |bucket, place| place + 1 >= bucket.shortest());
         let member = |set: u8, number: usize| {
             u32::try_from(number)
                 .ok()
@@ -107,13 +104,13 @@ impl Filter {
             let members = buckets.iter().enumerate().filter(|(number, _)| member(set, *number));
             members.fold(0, |all, (_, bucket)| all | Bucket::automata(bucket))
         });
-        Filter { lanes, endings, automata }
+        Filter { lanes, automata }
     }
 
     /// The test that drops nothing: with it every byte is stepped.
     #[cfg(any(test, feature = "test-util"))]
     pub(super) fn open() -> Filter {
-        Filter { lanes: table(0), endings: 0, automata: ByteTable::new(|_| u64::MAX) }
+        Filter { lanes: table(0), automata: ByteTable::new(|_| u64::MAX) }
     }
 
     /// The first position from `at` on where a match may begin or be about to begin. The cursor must come from the same
@@ -137,12 +134,6 @@ impl Filter {
         let lane = u32::try_from(age.saturating_sub(1)).unwrap_or(0);
         let [set, ..] = lanes.checked_shr(lane * LANE).unwrap_or(u64::MAX).to_le_bytes();
         Stop { place: cursor.seen.saturating_sub(age), automata: self.automata.get(!set) }
-    }
-
-    /// Is there surely no match in `text`, which is a text of its own?
-    pub(crate) fn is_clear(&self, text: &[u8]) -> bool {
-        let lanes = self.run(&mut Cursor::new(false), text);
-        !is_complete(lanes) && lanes | self.endings == u64::MAX
     }
 
     /// Goes on until a beginning is complete or the bytes end.

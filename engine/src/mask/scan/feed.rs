@@ -1,8 +1,8 @@
 //! The loop of a scan: stretch by stretch, every live start runs on to its end, and what begins in it as well.
 //!
 //! Each start runs on alone, so that it keeps its state in a register; starts that died, or that went into the state of an
-//! older one, cost nothing from the next stretch on. Where nothing lives, the filter says where to go on. Conditions are
-//! looked at where something with a condition would begin, and nowhere else.
+//! older one, cost nothing from the next stretch on. Where nothing lives, the filter says where to go on; a start that dies soon
+//! is none. Conditions are looked at where something with a condition would begin, and nowhere else.
 
 use super::live::Live;
 use super::{
@@ -45,12 +45,20 @@ struct Begin {
     heads: u64,
 }
 
-/// How far the filters looked.
-struct Cursors {
-    anywhere: Cursor,
-    near: Cursor,
+/// What lies ahead.
+struct Ahead {
+    anywhere: Lookout,
+    near: Lookout,
     /// Is a word byte before the first of the bytes?
     after_word: bool,
+}
+
+/// How far a filter looked, and what it saw: what is there need not be looked for twice.
+struct Lookout {
+    cursor: Cursor,
+    next: Option<Begin>,
+    /// Table steps taken to see which starts live on.
+    steps: u64,
 }
 
 /// Who is asked about a report.
@@ -60,6 +68,9 @@ struct Judge {
     /// Every detector is active.
     all: bool,
 }
+
+/// A start must live through so many bytes, or report something, to be one.
+const PROBE: usize = 8;
 
 /// Starts run on alone for at most so many bytes, up to a multiple of it: then those in one state are merged.
 const STRETCH: u64 = 32;
@@ -103,11 +114,8 @@ impl Feed<'_> {
     }
 
     fn step_through(&self, scan: &mut Scan) {
-        let mut cursors = Cursors {
-            anywhere: Cursor::new(scan.after_word),
-            near: Cursor::new(scan.after_word),
-            after_word: scan.after_word,
-        };
+        let lookout = || Lookout { cursor: Cursor::new(scan.after_word), next: None, steps: 0 };
+        let mut ahead = Ahead { anywhere: lookout(), near: lookout(), after_word: scan.after_word };
         let judge = Judge {
             judged: self.set.validated().intersection(self.active),
             // Then every live state has something to report.
@@ -116,7 +124,7 @@ impl Feed<'_> {
         let mut at = 0;
         while at < self.bytes.len() {
             if scan.live.list.is_empty() {
-                let Some(begin) = self.next_begin(&mut cursors, &scan.nearby, at, self.bytes.len()) else {
+                let Some(begin) = self.next_begin(&mut ahead, &scan.nearby, at, self.bytes.len()) else {
                     break;
                 };
                 at = begin.place;
@@ -124,14 +132,14 @@ impl Feed<'_> {
             let to = self.stretch_end(at);
             self.advance(scan, at, to, &judge);
             loop {
-                let next = self.next_begin(&mut cursors, &scan.nearby, at, to);
+                let next = self.next_begin(&mut ahead, &scan.nearby, at, to);
                 // INVARIANT: what begins earlier runs earlier, whatever opened it.
                 let is_next = |opening: &mut Opening| next.is_none_or(|begin| opening.place <= begin.place);
                 if let Some(opening) = scan.openings.pop_front_if(is_next) {
                     // What may begin now may begin before what was found.
                     self.open(scan, opening, to, &judge);
                 } else if let Some(begin) = next {
-                    self.spawn(scan, begin, self.word_before(begin.place, cursors.after_word), to, &judge);
+                    self.spawn(scan, begin, self.word_before(begin.place, ahead.after_word), to, &judge);
                     at = begin.place + 1;
                 } else {
                     break;
@@ -142,6 +150,7 @@ impl Feed<'_> {
             }
             at = to;
         }
+        scan.steps = scan.steps.saturating_add(ahead.anywhere.steps).saturating_add(ahead.near.steps);
     }
 
     /// Where starts are merged that went into one state: at the same positions of the text, whatever the filter drops.
@@ -151,13 +160,13 @@ impl Feed<'_> {
     }
 
     /// The first byte from `at` on, and before `to`, with which something may begin.
-    fn next_begin(&self, cursors: &mut Cursors, nearby: &Nearby, at: usize, to: usize) -> Option<Begin> {
-        let after_word = cursors.after_word;
-        let anywhere = self.next_of(self.set.filter(), &mut cursors.anywhere, after_word, at, to);
+    fn next_begin(&self, ahead: &mut Ahead, nearby: &Nearby, at: usize, to: usize) -> Option<Begin> {
+        let after_word = ahead.after_word;
+        let anywhere = self.next_of(self.set.filter(), &mut ahead.anywhere, after_word, at, to);
         if !nearby.reaches(self.base.saturating_add(wide(at))) {
             return anywhere;
         }
-        let near = self.next_of(self.set.near_filter(), &mut cursors.near, after_word, at, to);
+        let near = self.next_of(self.set.near_filter(), &mut ahead.near, after_word, at, to);
         match (anywhere, near) {
             (Some(one), Some(other)) if one.place == other.place => {
                 Some(Begin { heads: one.heads | other.heads, ..one })
@@ -172,21 +181,58 @@ impl Feed<'_> {
     fn next_of(
         &self,
         filter: &Filter,
-        cursor: &mut Cursor,
+        lookout: &mut Lookout,
         after_word: bool,
         at: usize,
         to: usize,
     ) -> Option<Begin> {
+        let next = match lookout.next {
+            Some(known) if known.place >= at => known,
+            _ => self.look(filter, lookout, after_word, at),
+        };
+        (next.place < to).then_some(next)
+    }
+
+    /// Goes on to the first byte from `at` on with which something begins that lives on; behind all bytes, if there is none.
+    fn look(&self, filter: &Filter, lookout: &mut Lookout, after_word: bool, at: usize) -> Begin {
         let mut from = at;
-        loop {
-            let Stop { place, automata } = filter.seek(cursor, self.bytes, from);
-            let byte = self.bytes.get(..to)?.get(place).copied()?;
-            let heads = self.set.heads(self.word_before(place, after_word), byte) & automata;
+        let next = loop {
+            let Stop { place, automata } = filter.seek(&mut lookout.cursor, self.bytes, from);
+            let Some(&byte) = self.bytes.get(place) else {
+                break Begin { place: self.bytes.len(), byte: 0, heads: 0 };
+            };
+            let after_word = self.word_before(place, after_word);
+            let heads = self.set.heads(after_word, byte) & automata;
+            let heads = self.living(heads, after_word, place, byte, &mut lookout.steps);
             if heads != 0 {
-                return Some(Begin { place, byte, heads });
+                break Begin { place, byte, heads };
             }
             from = place + 1;
+        };
+        lookout.next = Some(next);
+        next
+    }
+
+    /// Of these automata, those in which a start with the byte at `place` does not die within the next few bytes, having reported
+    /// nothing. Most of what the filter lets through ends here, where it costs least.
+    #[inline]
+    fn living(&self, heads: u64, after_word: bool, place: usize, byte: u8, steps: &mut u64) -> u64 {
+        let end = place.saturating_add(PROBE).min(self.bytes.len());
+        let behind = self.bytes.get(place + 1..end).unwrap_or_default();
+        let (mut rest, mut living) = (heads, heads);
+        while rest != 0 {
+            let lowest = rest & rest.wrapping_neg();
+            // INVARIANT: at most 64 automata begin anywhere, so the number fits.
+            let number = u8::try_from(rest.trailing_zeros()).unwrap_or(u8::MAX);
+            rest ^= lowest;
+            let Some(starts) = self.set.starts(number) else { continue };
+            let run = starts.automaton.run(starts.first(after_word, byte), behind, DEAD);
+            *steps = steps.saturating_add(length_between(0, run.taken));
+            if run.stopped && run.state == DEAD {
+                living ^= lowest;
+            }
         }
+        living
     }
 
     /// Is there a word byte before the one at `at`? `after_word`: before the first.

@@ -1,7 +1,7 @@
 //! Tests of the scan's surface; its exactness is checked against an oracle in `tests/scan_oracle.rs`.
 
 use super::*;
-use crate::compile::{Pattern, build};
+use crate::compile::{Near, Pattern, build};
 use crate::policy::id::DetectorId;
 use crate::policy::model::Validator;
 
@@ -178,4 +178,73 @@ fn any_hint_for_the_filter_gives_the_same_scan() {
             assert_eq!((found.len(), &found), (4, &spans(&mut hinted)), "pieces of {size}");
         }
     }
+}
+
+/// A text that is told to be clear at a glance has no match, whatever opens or ends it; and most that have none are told.
+#[test]
+fn what_is_clear_at_a_glance_has_no_match() {
+    let near = Near { words: vec!["ssn".into(), "tax id".into()], within: 12 };
+    let patterns: Vec<Pattern> = [
+        (r"\b[0-9]{4}(?:[ -]?[0-9]){4,15}\b", None, None),
+        (r"\bkey-[a-z0-9]{4,}", None, None),
+        (r"[a-z.]{1,8}@[a-z]{2,8}\b", None, None),
+        (r"[a-z0-9]{4}", Some("(?i)pass(?:word)?[=:]"), None),
+        (r"\b[0-9]{3}-[0-9]{2}\b", None, Some(near)),
+        ("ab", None, None),
+    ]
+    .into_iter()
+    .zip(0..)
+    .map(|((regex, prefix, near), id)| Pattern {
+        detector: DetectorId(id),
+        regex: regex.into(),
+        validator: None,
+        prefix: prefix.map(str::to_owned),
+        near,
+    })
+    .collect();
+    let set = DetectorSet::with_validators(build(&patterns, 512).unwrap().automata, vec![None; 6]).unwrap();
+    let stepped = set.clone().unfiltered();
+    let pieces = [
+        "key-",
+        "ab1",
+        "a",
+        "b",
+        "2",
+        "jo",
+        "@x",
+        "io",
+        ".",
+        " ",
+        "4111",
+        "-11",
+        "SSN",
+        "tax id",
+        "123-45",
+        "pass=",
+        "Password:",
+        "_",
+        "\u{e9}",
+        "wxyz",
+        "the",
+        "-",
+    ];
+    let (mut seed, mut found_none, mut clear) = (7u32, 0, 0);
+    for _ in 0..20_000 {
+        let mut text = String::new();
+        for _ in 0..seed % 7 {
+            seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            text.push_str(pieces[usize::try_from(seed >> 16).unwrap() % pieces.len()]);
+        }
+        seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223) ^ 1;
+        let mut scan = Scan::new();
+        scan.feed(&stepped, &stepped.all(), text.as_bytes());
+        scan.finish(&stepped, &stepped.all());
+        let nothing = spans(&mut scan).is_empty();
+        let told = set.is_clear(text.as_bytes());
+        assert!(nothing || !told, "{text:?} is not clear");
+        assert!(told || !stepped.is_clear(text.as_bytes()), "{text:?}: the filter only tells of more");
+        found_none += u32::from(nothing);
+        clear += u32::from(told);
+    }
+    assert!(clear > 5_000 && clear * 10 > found_none * 7, "{clear} of {found_none}");
 }

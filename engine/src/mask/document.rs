@@ -239,7 +239,7 @@ impl<'w> Writer<'w, '_> {
         let done = work(self);
         std::mem::swap(self.sink.out, self.document.lead.bytes());
         done?;
-        self.sink.fits(self.document.lead.held())
+        self.sink.fits_beside(self.document.lead.held())
     }
 
     /// A value begins: does something else stand in its place?
@@ -458,7 +458,7 @@ impl Visit for Writer<'_, '_> {
             return Ok(());
         };
         behind.extend_from_slice(raw);
-        self.sink.fits(scalar.held())
+        self.sink.fits_beside(scalar.held())
     }
 
     fn mark(&mut self, raw: &[u8]) -> Result<(), MaskError> {

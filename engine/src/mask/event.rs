@@ -179,8 +179,14 @@ impl EventWriter {
     }
 }
 
+/// The data of a block from its first byte on that is no blank, up to the end of the line.
+pub(super) fn begin(block: &[u8]) -> Option<&[u8]> {
+    let begin = |value: &[u8]| value.iter().position(|byte| !may_precede(byte));
+    data(block).find_map(|value| value.get(begin(value)?..))
+}
+
 impl Frames for EventWriter {
-    /// What the data of a block is: JSON if it begins like an object or array, or is one JSON string. A masked text that
+    /// What the data of a block is: JSON if it begins like an object or array, or is one JSON string or number. A masked text that
     /// begins with a placeholder of the policy is text, though the placeholder may begin with a bracket.
     fn payload(&mut self, block: &[u8], plan: &MaskPlan) -> Payload {
         let mut values = data(block);
@@ -188,15 +194,14 @@ impl Frames for EventWriter {
         if values.next().is_none() && plan.is_done(first) {
             return Payload::Done;
         }
-        let begin = |value: &'_ [u8]| value.iter().position(|byte| !may_precede(byte));
-        let Some(text) = data(block).find_map(|value| value.get(begin(value)?..)) else {
-            return Payload::None;
-        };
+        let Some(text) = begin(block) else { return Payload::None };
         match text.first() {
             None => Payload::None,
             Some(b'{' | b'[') if self.begins_as_masked(text, plan) => Payload::Text,
             Some(b'{' | b'[') => Payload::Json,
-            Some(b'"') if self.survey(block, &mut Survey::default(), plan).is_ok() => Payload::Json,
+            Some(b'"' | b'-' | b'0'..=b'9') if self.survey(block, &mut Survey::default(), plan).is_ok() => {
+                Payload::Json
+            }
             Some(_) => Payload::Text,
         }
     }

@@ -66,7 +66,7 @@ impl Keys {
             self.found = true;
         }
         if self.found {
-            return sink.fits(self.held());
+            return sink.fits_beside(self.held());
         }
         self.pass(sink);
         Ok(())
@@ -87,7 +87,7 @@ impl Keys {
                 let lookalike = self.bracket && self.forms.len() < Self::MAX_LOOKALIKES;
                 if self.found || lookalike {
                     self.forms.push(Form { depth, hash, count: 1 });
-                    sink.fits(self.held())?;
+                    sink.fits_beside(self.held())?;
                 }
             }
         }

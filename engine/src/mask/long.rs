@@ -6,7 +6,7 @@
 
 use super::MaskError;
 use super::channel::Binding;
-use super::event::EventWriter;
+use super::event::{self, EventWriter};
 use super::framer::Run;
 use super::frames::{FrameDocument, Frames, Payload};
 use super::instances::Instances;
@@ -41,13 +41,13 @@ impl LongEvent {
         run: &mut Run<'_>,
     ) -> Result<LongEvent, MaskError> {
         let payload = writer.payload(head, run.plan);
-        let quoted = payload == Payload::Text && {
-            let first = lines(head)
-                .find(|line| line.field().0 == Field::Data)
-                .map(|line| line.split(line.field().1).1);
-            first.is_some_and(|value| value.trim_ascii_start().first() == Some(&b'"'))
+        let first = event::begin(head).and_then(<[u8]>::first);
+        // A string or a number is one when its end has been seen.
+        let scalar = match payload {
+            Payload::Json => !matches!(first, Some(b'{' | b'[')),
+            _ => first == Some(&b'"'),
         };
-        if quoted || !matches!(payload, Payload::Json | Payload::Text) {
+        if scalar || !matches!(payload, Payload::Json | Payload::Text) {
             return Err(MaskError::Budget);
         }
         instances.begin_event();

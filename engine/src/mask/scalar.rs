@@ -58,7 +58,7 @@ impl HeldScalar {
             [_] => self.lengths.push(u8::try_from(raw.len()).map_err(|_| MaskError::InvalidJson)?),
             _ => self.lengths.extend(std::iter::repeat_n(1, text.len())),
         }
-        sink.fits(self.held())
+        sink.fits_beside(self.held())
     }
 
     /// The scalar ended: looks what is in it.

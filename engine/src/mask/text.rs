@@ -84,6 +84,9 @@ enum Cell {
 }
 
 impl<'s> Sink<'s> {
+    /// Bytes that the scan of a text and the walker of its document hold together: 650 in the tests.
+    const OTHERS: usize = 1024;
+
     pub(crate) fn new(
         plan: &'s MaskPlan,
         out: &'s mut Vec<u8>,
@@ -102,6 +105,13 @@ impl<'s> Sink<'s> {
             room,
             percent: false,
         }
+    }
+
+    /// Fails if one thing that grows is too large: room is left to what is held beside it (the scan of a key, the syntax around a
+    /// scalar), which depends on how the body is cut and so is not counted here.
+    pub(crate) fn fits_beside(&self, held: usize) -> Result<(), MaskError> {
+        let others = (self.room / 8).max(Self::OTHERS).min(self.room / 2);
+        self.fits(held.saturating_add(others))
     }
 
     /// Fails if more is held than there is room for.

@@ -61,6 +61,12 @@ fn small(name: &str) -> Arc<MaskPlan> {
     Setup { limits, ..Setup::of(name) }.plan()
 }
 
+/// The same for a content without channels.
+fn small_without_channels() -> Arc<MaskPlan> {
+    let limits = Limits { state: 4096, ..Limits::default() };
+    Setup { limits, ..Setup::default() }.plan()
+}
+
 fn in_any_cut(plan: &Arc<MaskPlan>, body: &str) -> (String, Result<(), MaskError>) {
     let (out, ended) = whole(plan, Format::Sse, body.as_bytes());
     let ended = ended.map(drop);
@@ -97,6 +103,51 @@ fn an_event_too_large_to_hold_is_written_as_it_comes() {
     }
     let text = |value: &str| format!("data: {value} {}\r\n: c\r\ndata: - {value}\r\n\r\n", "y ".repeat(4000));
     assert!(in_any_cut(&plan, &text("ada@example.com")) == (text("[EMAIL]"), Ok(())));
+}
+
+#[test]
+fn data_that_is_a_number_stays_json() {
+    let plan = small_without_channels();
+    for (before, after) in [
+        ("data: 4111111111111111\n\n", "data: \"[CARD]\"\n\n"),
+        ("data:\t6004989434594561591.888\r\n\r\n", "data:\t\"[CARD]\"\r\n\r\n"),
+        ("data\ndata: \ndata: 4111111111111111\n\n", "data\ndata: \ndata: \"[CARD]\"\n\n"),
+        // Texts: several words, two lines, no number of JSON.
+        ("data: 4111111111111111 4\n\n", "data: [CARD] 4\n\n"),
+        ("data: 4111111111111111\ndata: 4\n\n", "data: [CARD]\ndata: 4\n\n"),
+        ("data: 004111111111111111\n\n", "data: 004111111111111111\n\n"),
+        ("data: 4111 1111 1111 1111\n\n", "data: [CARD]\n\n"),
+        ("data: 17\n\ndata: -1e5\n\n", "data: 17\n\ndata: -1e5\n\n"),
+    ] {
+        assert_eq!(in_any_cut(&plan, before), (after.to_owned(), Ok(())), "{before}");
+    }
+    // What may go on as a text is not known to be a number before its end has been seen.
+    let long = |end: &str| format!("data: {}{end}\n\n", "4".repeat(5000));
+    assert_eq!(in_any_cut(&plan, &long("")), (String::new(), Err(MaskError::Budget)));
+    let text = format!("data: 2026 was {}ada@example.com\n\n", "long ".repeat(1000));
+    assert_eq!(in_any_cut(&plan, &text), (text.replace("ada@example.com", "[EMAIL]"), Ok(())));
+}
+
+#[test]
+fn what_grows_leaves_room_for_what_is_held_beside_it() {
+    for body in [
+        format!("{{\"a ada@example.com {}\":1}}", "com ".repeat(2000)),
+        format!("{{\"a\":{}}}", "1".repeat(5000)),
+        format!("{{\"a\":1{}}}", " ".repeat(5000)),
+    ] {
+        for size in [1, 7, 64, 1000] {
+            let (mut masker, mut out) = (Masker::new(small_without_channels(), Format::Json), Vec::new());
+            let mut ended = Ok(());
+            for piece in body.as_bytes().chunks(size) {
+                ended = masker.write(piece, &mut out);
+                if ended.is_err() {
+                    break;
+                }
+                assert!(masker.held() <= 4096, "{} bytes held: {body:.40}", masker.held());
+            }
+            assert!(matches!(ended, Ok(()) | Err(MaskError::Budget)), "{ended:?}");
+        }
+    }
 }
 
 #[test]

@@ -140,6 +140,13 @@ struct Tls {
     upstream: Option<TransportFacts>,
 }
 
+/// Any JSON object as a serialised `google.protobuf.Struct`, for a filter in benchmarks that writes an event and looks at nothing.
+#[cfg(any(test, feature = "test-util"))]
+#[must_use]
+pub fn encode_struct(object: &serde_json::Value) -> Vec<u8> {
+    structpb::encode(object)
+}
+
 impl AuditEvent {
     pub(crate) fn new(policy: &Policy, downstream: TransportFacts, now: Timestamp) -> Self {
         AuditEvent {

@@ -34,6 +34,8 @@ struct Middle {
 struct Figures {
     plain: Middle,
     copy_added: Middle,
+    /// What a filter adds that makes the host calls of identity, headers and audit, and decides and masks nothing.
+    boundary_added: Middle,
     added: Middle,
     /// CPU time with the copying filter divided by CPU time with Veilwire.
     throughput_vs_copy: Middle,
@@ -58,17 +60,26 @@ impl Report {
             self.rounds
         );
         println!(
-            "{:<10} {:>16} {:>18} {:>18} {:>14} {:>20}",
-            "", "no filter", "copying filter +", "Veilwire +", "ratio of both", "throughput to copy"
+            "{:<10} {:>16} {:>18} {:>18} {:>18} {:>10} {:>12} {:>20}",
+            "",
+            "no filter",
+            "copying filter +",
+            "host calls +",
+            "Veilwire +",
+            "to copying",
+            "to host calls",
+            "throughput to copy"
         );
         for (scenario, figures) in self.scenarios() {
             let shown = |middle: Middle| format!("{:.1} ({:.1})", middle.median, middle.spread);
             println!(
-                "{scenario:<10} {:>16} {:>18} {:>18} {:>14.2} {:>20.3}",
+                "{scenario:<10} {:>16} {:>18} {:>18} {:>18} {:>10.2} {:>12.2} {:>20.3}",
                 shown(figures.plain),
                 shown(figures.copy_added),
+                shown(figures.boundary_added),
                 shown(figures.added),
                 figures.added.median / figures.copy_added.median,
+                figures.added.median / figures.boundary_added.median,
                 figures.throughput_vs_copy.median,
             );
         }
@@ -89,9 +100,12 @@ impl Report {
     pub(crate) fn to_json(&self) -> Value {
         let mut envoy = Map::new();
         for (scenario, figures) in self.scenarios() {
-            for (key, middle) in
-                [("plain", figures.plain), ("copy_added", figures.copy_added), ("added", figures.added)]
-            {
+            for (key, middle) in [
+                ("plain", figures.plain),
+                ("copy_added", figures.copy_added),
+                ("boundary_added", figures.boundary_added),
+                ("added", figures.added),
+            ] {
                 envoy.insert(format!("{key}_us_{scenario}"), rounded(middle.median));
                 envoy.insert(format!("{key}_us_{scenario}_spread"), rounded(middle.spread));
             }
@@ -99,6 +113,8 @@ impl Report {
             envoy.insert(format!("throughput_vs_copy_{short}"), rounded(figures.throughput_vs_copy.median));
             let ratio = figures.added.median / figures.copy_added.median;
             envoy.insert(format!("added_vs_copy_{short}"), rounded(ratio));
+            let ratio = figures.added.median / figures.boundary_added.median;
+            envoy.insert(format!("added_vs_boundary_{short}"), rounded(ratio));
         }
         let native = self.native.iter().flat_map(|(name, series)| {
             let middle = Middle::of(series);
@@ -127,6 +143,7 @@ impl Report {
     fn figures(&self, scenario: &'static str) -> Option<Figures> {
         let plain = self.envoy.get(&(scenario, Variant::Plain))?;
         let copy = self.envoy.get(&(scenario, Variant::Copy))?;
+        let boundary = self.envoy.get(&(scenario, Variant::Boundary))?;
         let veilwire = self.envoy.get(&(scenario, Variant::Veilwire))?;
         let pairs = |a: &[f64], b: &[f64], join: fn(f64, f64) -> f64| -> Middle {
             let joined: Vec<f64> = a.iter().zip(b).map(|(a, b)| join(*a, *b)).collect();
@@ -135,6 +152,7 @@ impl Report {
         Some(Figures {
             plain: Middle::of(plain),
             copy_added: pairs(copy, plain, |a, b| a - b),
+            boundary_added: pairs(boundary, plain, |a, b| a - b),
             added: pairs(veilwire, plain, |a, b| a - b),
             throughput_vs_copy: pairs(copy, veilwire, |a, b| a / b),
         })

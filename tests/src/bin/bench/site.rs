@@ -1,12 +1,15 @@
-//! One Envoy with three listeners that differ in one filter, an upstream behind it, keys and a token.
+//! One Envoy with four listeners that differ in one filter, an upstream behind it, keys and a token.
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result, anyhow, ensure};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
 use serde_json::{Value, json};
 use tempfile::TempDir;
+use veilwire_engine::audit::encode_struct;
 use veilwire_policy_compiler::diagnostic::render;
 use veilwire_policy_compiler::files::DiskFiles;
 use veilwire_policy_compiler::{Compiled, Deployment, Source, compile_policy};
@@ -20,6 +23,8 @@ use veilwire_tests::upstream::Upstream as ScriptedUpstream;
 use crate::upstream::Upstream;
 
 const POLICY: &str = include_str!("../../../policies/bench.yaml");
+/// The audit event of an exchange without a body, as Veilwire writes it.
+const EVENT: &str = include_str!("event.json");
 /// The upstream's port in the policy.
 const UPSTREAM_PORT: &str = "port: 9443";
 
@@ -30,18 +35,21 @@ pub(crate) enum Variant {
     Plain,
     /// A filter that copies bodies.
     Copy,
+    /// The same, which makes the host calls besides that identity, headers and audit take, and decides and masks nothing.
+    Boundary,
     /// Veilwire.
     Veilwire,
 }
 
 impl Variant {
-    pub(crate) const ALL: [Self; 3] = [Self::Plain, Self::Copy, Self::Veilwire];
+    pub(crate) const ALL: [Self; 4] = [Self::Plain, Self::Copy, Self::Boundary, Self::Veilwire];
 
     /// Name of its listener.
     pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::Plain => "plain",
             Self::Copy => "copy",
+            Self::Boundary => "boundary",
             Self::Veilwire => "veilwire",
         }
     }
@@ -82,7 +90,7 @@ impl Site {
     }
 }
 
-/// An Envoy with the same three listeners before an upstream that the benchmark scripts, over HTTP/2. Ends with the value.
+/// An Envoy with the same listeners before an upstream that the benchmark scripts, over HTTP/2. Ends with the value.
 #[derive(Debug)]
 pub(crate) struct StreamSite {
     pub(crate) envoy: Envoy,
@@ -114,7 +122,7 @@ fn run(folder: &Path, port: &str) -> Result<(Compiled, Envoy, String)> {
     let issuer = TokenIssuer::shared()?;
     std::fs::write(folder.join("jwks.json"), issuer.jwks()?.to_string())?;
     let compiled = compile(folder, port, &veilwire)?;
-    let config = three_listeners(&compiled.envoy_yaml, &copy)?;
+    let config = listeners(&compiled.envoy_yaml, &copy)?;
     let file = folder.join("envoy.json");
     std::fs::write(&file, config.to_string())?;
     let envoy = Envoy::start(&file)?;
@@ -143,16 +151,17 @@ fn compile(folder: &Path, upstream_port: &str, wasm: &Path) -> Result<Compiled> 
     })
 }
 
-/// The listener that the compiler wrote, three times: without its filter, with the copying filter in its place, as it is.
-fn three_listeners(envoy_yaml: &str, copy: &Path) -> Result<Value> {
+/// The listener that the compiler wrote, for every variant: without its filter, with the copying filter in its place (silent, and with an
+/// event to write), as it is.
+fn listeners(envoy_yaml: &str, copy: &Path) -> Result<Value> {
     let mut config: Value = serde_saphyr::from_str(envoy_yaml).context("the configuration is not YAML")?;
     *config.pointer_mut("/admin/address/socket_address/port_value").context("no admin port")? = json!(0);
     let listeners = config.pointer_mut("/static_resources/listeners").context("no listeners")?;
     let [original] = listeners.as_array().context("no listeners")?.as_slice() else {
         return Err(anyhow!("not one listener"));
     };
-    let three = Variant::ALL.iter().map(|variant| listener(original.clone(), *variant, copy));
-    *listeners = Value::Array(three.collect::<Result<_>>()?);
+    let all = Variant::ALL.iter().map(|variant| listener(original.clone(), *variant, copy));
+    *listeners = Value::Array(all.collect::<Result<_>>()?);
     Ok(config)
 }
 
@@ -170,20 +179,25 @@ fn listener(mut listener: Value, variant: Variant, copy: &Path) -> Result<Value>
         Variant::Plain => {
             filters.remove(0);
         }
-        Variant::Copy => {
+        Variant::Copy | Variant::Boundary => {
             let plugin = filters
                 .first_mut()
                 .and_then(|f| f.pointer_mut("/typed_config/config"))
                 .context("no plugin")?;
             for (place, value) in [
-                ("/name", json!("copy")),
-                ("/root_id", json!("copy")),
-                ("/vm_config/vm_id", json!("copy")),
+                ("/name", json!(variant.name())),
+                ("/root_id", json!(variant.name())),
+                ("/vm_config/vm_id", json!(variant.name())),
                 ("/vm_config/code/local/filename", json!(copy.display().to_string())),
             ] {
                 *plugin.pointer_mut(place).with_context(|| format!("no {place}"))? = value;
             }
-            plugin.as_object_mut().context("no plugin")?.remove("configuration");
+            if variant == Variant::Boundary {
+                let event = BASE64.encode(encode_struct(&serde_json::from_str(EVENT)?));
+                *plugin.pointer_mut("/configuration/value").context("no configuration")? = json!(event);
+            } else {
+                plugin.as_object_mut().context("no plugin")?.remove("configuration");
+            }
         }
     }
     Ok(listener)

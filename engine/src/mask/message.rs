@@ -135,6 +135,8 @@ impl MessageWriter {
         let untouched = match (kind, field.wire) {
             (_, Wire::Number) | (Some(Kind::Number), _) => true,
             (Some(Kind::Id), Wire::Sized) => field.body.len() <= MAX_ID,
+            // SECURITY: the schema says which of its fields are numbers; what else it has is no reason to pass.
+            (Some(Kind::Message(_)), _) => false,
             _ => actions.is_some_and(|actions| actions.skip),
         };
         match kind {

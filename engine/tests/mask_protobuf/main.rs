@@ -292,6 +292,33 @@ fn a_number_with_a_length_is_a_field_that_nobody_knows() {
 }
 
 #[test]
+fn a_message_of_numbers_is_inspected_for_what_else_it_has() {
+    let plan = setup("otel.metrics").plan();
+    let buckets = |bytes: &[u8]| sized(1, &sized(2, &sized(2, &sized(10, &sized(1, &sized(9, bytes))))));
+    // An offset, counts (packed, with the digits of a card), and a field that nobody knows.
+    let numbers = [b"\x08\x02".as_slice(), &sized(2, b"4111111111111111")].concat();
+    let (out, ended) = check_splits(&plan, Format::Protobuf, &buckets(&numbers));
+    assert_eq!((out, ended.map(|findings| findings.is_empty())), (buckets(&numbers), Ok(true)));
+    let besides = [numbers.as_slice(), &sized(77, EMAIL.as_bytes())].concat();
+    let (out, ended) = check_splits(&plan, Format::Protobuf, &buckets(&besides));
+    assert_eq!((out, ended.map(|findings| findings.is_empty())), (buckets(&numbers), Ok(false)));
+    // A group without an end.
+    let (_, ended) = check_splits(&plan, Format::Protobuf, &buckets(b"\x63"));
+    assert_eq!(ended.err(), Some(MaskError::InvalidFrame));
+
+    let json = |buckets: &str| {
+        format!(
+            r#"{{"resourceMetrics":[{{"scopeMetrics":[{{"metrics":[{{"exponentialHistogram":{{"dataPoints":[{{"negative":{buckets}}}]}}}}]}}]}}]}}"#
+        )
+    };
+    let numbers = json(r#"{"offset":2,"bucketCounts":["4111111111111111"]}"#);
+    assert_eq!(whole(&plan, Format::Json, numbers.as_bytes()).0, numbers.as_bytes());
+    let besides = json(&format!(r#"{{"offset":2,"note":"{EMAIL}"}}"#));
+    let (out, _) = whole(&plan, Format::Json, besides.as_bytes());
+    assert_eq!(String::from_utf8_lossy(&out), json(r#"{"offset":2,"note":"[EMAIL]"}"#));
+}
+
+#[test]
 fn malformed_messages_are_refused_by_name() {
     let plan = setup("otel.traces").plan();
     let deep = |levels: usize| {

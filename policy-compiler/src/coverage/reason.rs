@@ -54,14 +54,14 @@ const NUMBERS: &[&str] = &[
     "max",
     "metrics",
     "min",
-    "negative",
-    "positive",
-    "quantilevalues",
+    "offset",
+    "quantile",
     "scale",
     "seed",
     "sequencenumber",
     "severitynumber",
     "sum",
+    "value",
     "zerothreshold",
 ];
 

@@ -259,6 +259,13 @@ impl Maker {
                     let count = usize::from(input.byte() % 8);
                     out.extend_from_slice(input.take(count));
                 }
+                // Packed numbers may look like anything, so nothing is planted in them.
+                5 if field.kind == "number[]" => {
+                    let count = usize::from(input.byte() % 32);
+                    let numbers = input.take(count);
+                    self.planted.note_shown(numbers);
+                    push_sized(field.number, padding, numbers, &mut out);
+                }
                 5 if kind == "number" => push_sized(field.number, padding, &self.text(input), &mut out),
                 _ => match kind {
                     "number" => {

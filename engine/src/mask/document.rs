@@ -34,6 +34,8 @@ pub(crate) struct Document {
     dropped: bool,
     /// Depth of the value that is not touched.
     skip: Option<usize>,
+    /// Depth of the object or array whose numbers are not touched.
+    numbers: Option<usize>,
     nested: Option<Box<Nested>>,
     signed: Vec<SignedState>,
     attributes: OpenAttributes,
@@ -147,6 +149,7 @@ impl Document {
         self.drop = None;
         self.dropped = false;
         self.skip = None;
+        self.numbers = None;
         self.signed.clear();
         self.attributes.clear();
         self.fragments = 0;
@@ -305,6 +308,9 @@ impl<'w> Writer<'w, '_> {
             self.raw(b"null");
             self.document.drop = Some(place.frames.len());
             self.document.changed = true;
+        } else if actions.skip && kind == Begun::Container && !actions.leave {
+            // SECURITY: what is known of such a value is that it counts. A text that somebody put beside the counts is none.
+            self.document.numbers.get_or_insert(place.frames.len());
         } else if actions.skip || actions.leave {
             self.document.skip = Some(place.frames.len());
             if actions.leave {
@@ -330,6 +336,8 @@ impl<'w> Writer<'w, '_> {
             }
         } else if self.document.skip == depth {
             self.document.skip = None;
+        } else if self.document.numbers == depth {
+            self.document.numbers = None;
         }
         Ok(())
     }
@@ -630,19 +638,23 @@ impl Visit for Writer<'_, '_> {
 
     fn plain(&mut self, place: Place<'_>, token: Plain<'_>) -> bool {
         let plan = self.sink.plan;
-        let Document { skip, keys, signed, .. } = &*self.document;
+        let Document { skip, numbers, keys, signed, .. } = &*self.document;
         let actions = plan.actions(place.state);
         let acts = || actions.is_some_and(|actions| actions.writes);
         let skips = || actions.is_some_and(|actions| actions.skip);
         let clear = |text| plan.set().is_clear(text);
         match token {
             Plain::Enter => !acts() && (skip.is_some() || !skips()) && signed.len() == plan.signed(),
-            Plain::Leave => *skip != Some(place.frames.len()) && !keys.remembers(),
+            Plain::Leave => {
+                let depth = Some(place.frames.len());
+                *skip != depth && *numbers != depth && !keys.remembers()
+            }
             Plain::Key(name, text) => {
                 skip.is_some() || plan.is_clean(name) || (keys.may_pass(text) && clear(text))
             }
             Plain::String(text) | Plain::Number(text) => {
-                let plain = !acts() && (skip.is_some() || skips() || clear(text));
+                let counts = numbers.is_some() && matches!(token, Plain::Number(_));
+                let plain = !acts() && (skip.is_some() || counts || skips() || clear(text));
                 let room = self.document.values.len() < MAX_VALUES;
                 if plain && room && self.flow.is_on() && !actions.is_some_and(|actions| actions.surveys) {
                     let number = matches!(token, Plain::Number(_));
@@ -719,7 +731,8 @@ impl Visit for Writer<'_, '_> {
             self.document.capture.scalar(text);
             return Ok(());
         }
-        if self.document.skip.is_some() {
+        let counts = self.document.numbers.is_some() && part.kind == Scalar::Number;
+        if self.document.skip.is_some() || counts {
             self.raw(raw);
             return Ok(());
         }

@@ -228,11 +228,27 @@ fn what_is_never_touched_passes_and_what_repeats_text_is_null() {
     json(
         &plan,
         r#"{"id":"ada@example.com","usage":{"a@x.com":[4111111111111111]},"choices":[{"logprobs":{"content":[{"token":"ada"}]}},{"logprobs":null}],"x":"ada@example.com"}"#,
-        r#"{"id":"ada@example.com","usage":{"a@x.com":[4111111111111111]},"choices":[{"logprobs":null},{"logprobs":null}],"x":"[EMAIL]"}"#,
+        r#"{"id":"ada@example.com","usage":{"[EMAIL]":[4111111111111111]},"choices":[{"logprobs":null},{"logprobs":null}],"x":"[EMAIL]"}"#,
     );
     let mut setup = Setup::of("openai.chat");
     setup.fields = vec![(3, "$..secret")];
     json(&setup.plan(), r#"{"usage":{"secret":{"a":1},"b":2}}"#, r#"{"usage":{"secret":"[SECRET]","b":2}}"#);
+}
+
+#[test]
+fn what_only_counts_is_inspected_for_texts_beside_the_counts() {
+    let plan = Setup::of("openai.chat").plan();
+    json(
+        &plan,
+        r#"{"usage":{"total":4111111111111111,"tier":"default","note":"ada@example.com","x":[{"y":"4111111111111111"}],"n":null},"z":4111111111111111}"#,
+        r#"{"usage":{"total":4111111111111111,"tier":"default","note":"[EMAIL]","x":[{"y":"[CARD]"}],"n":null},"z":"[CARD]"}"#,
+    );
+    // A name that stands for one value, and holds more.
+    json(
+        &plan,
+        r#"{"id":["4111111111111111",4111111111111111,"ada@example.com"],"model":{"id":"m"}}"#,
+        r#"{"id":["[CARD]",4111111111111111,"[EMAIL]"],"model":{"id":"m"}}"#,
+    );
 }
 
 #[test]

@@ -64,7 +64,8 @@ impl Rules {
 /// The masked form of a whole document.
 pub(crate) fn mask_document(rules: &Rules, body: &[u8]) -> Vec<u8> {
     let symbols: Vec<Symbol> = body.iter().map(|&byte| (vec![byte], vec![byte])).collect();
-    let mut parser = Parser { rules, symbols: &symbols, at: 0, inner: false, out: Vec::new() };
+    let mut parser =
+        Parser { rules, symbols: &symbols, at: 0, inner: false, counting: false, out: Vec::new() };
     parser.blanks();
     parser.value(&mut Vec::new());
     parser.blanks();
@@ -123,6 +124,8 @@ struct Parser<'p> {
     symbols: &'p [Symbol],
     at: usize,
     inner: bool,
+    /// In an object or array whose numbers are not touched.
+    counting: bool,
     out: Vec<u8>,
 }
 
@@ -163,6 +166,11 @@ impl Parser<'_> {
         } else if null {
             self.drop_value();
             self.out.extend_from_slice(b"null");
+        } else if skip && matches!(self.peek(), b"{" | b"[") {
+            // Numbers pass; a text in it is a text.
+            let counting = std::mem::replace(&mut self.counting, true);
+            self.scan_value(path);
+            self.counting = counting;
         } else if skip {
             self.skip_value(path);
         } else {
@@ -173,8 +181,14 @@ impl Parser<'_> {
     /// Reads a value without writing it.
     fn drop_value(&mut self) {
         let plain = Rules { fields: Vec::new(), ..Rules::with(|_| Vec::new(), None) };
-        let mut parser =
-            Parser { rules: &plain, symbols: self.symbols, at: self.at, inner: true, out: Vec::new() };
+        let mut parser = Parser {
+            rules: &plain,
+            symbols: self.symbols,
+            at: self.at,
+            inner: true,
+            counting: false,
+            out: Vec::new(),
+        };
         parser.scan_value(&mut Vec::new());
         self.at = parser.at;
     }
@@ -186,8 +200,14 @@ impl Parser<'_> {
             active: DetectorBits::new(),
             ..Rules::with(|_| Vec::new(), None)
         };
-        let mut parser =
-            Parser { rules: &blind, symbols: self.symbols, at: self.at, inner: false, out: Vec::new() };
+        let mut parser = Parser {
+            rules: &blind,
+            symbols: self.symbols,
+            at: self.at,
+            inner: false,
+            counting: false,
+            out: Vec::new(),
+        };
         parser.scan_value(path);
         self.at = parser.at;
         self.out.append(&mut parser.out);
@@ -213,6 +233,7 @@ impl Parser<'_> {
                         symbols: &characters,
                         at: 0,
                         inner: true,
+                        counting: false,
                         out: Vec::new(),
                     };
                     parser.blanks();
@@ -234,7 +255,7 @@ impl Parser<'_> {
                 let text: Vec<u8> = scalar.iter().flat_map(|(_, text)| text.clone()).collect();
                 let spans = self.rules.scan.borrow_mut().examine(&text, &self.rules.active).spans;
                 let found = spans.iter().fold(DetectorBits::new(), |all, span| all.union(&span.detectors));
-                let written = if found.is_empty() {
+                let written = if found.is_empty() || self.counting {
                     scalar.iter().flat_map(|(raw, _)| raw.clone()).collect()
                 } else {
                     self.quoted(placeholder(&found))

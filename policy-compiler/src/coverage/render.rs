@@ -22,7 +22,10 @@ pub fn markdown(coverage: &Coverage) -> String {
         text.push_str(&format!("| {what} | {} | {}, and every other |\n", of(true), of(false)));
     }
     text.push_str("\nSeveral content encodings on one body are refused. Text that says it is UTF-8 and begins like UTF-16 or UTF-32, or holds a NUL, is refused.\n");
-    text.push_str("\n## Contents\n\nThe paths are those of one document: a body, an event, a line, an element of an array.\n");
+    text.push_str(
+        "\n## Contents\n\nThe paths are those of one document: a body, an event, a line, an element of an array. \
+         Of an object or array that is never touched this holds for its numbers:\ntexts and keys in it are inspected.\n",
+    );
     coverage.contents.iter().for_each(|content| content_page(content, &mut text));
     text.push_str("\n## Not looked at\n\n");
     coverage.not_covered.iter().for_each(|line| text.push_str(&format!("- {line}\n")));

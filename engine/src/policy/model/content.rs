@@ -12,7 +12,8 @@ use std::collections::BTreeMap;
 pub struct Content {
     /// Name in routes, such as `openai.chat`.
     pub name: String,
-    /// Values that are neither scanned nor changed: ids, model names, usage.
+    /// Values that are neither scanned nor changed: ids, model names, usage. Of objects and arrays that holds for their numbers; texts and
+    /// keys in them are scanned.
     #[serde(default)]
     pub skip: Vec<PathPattern>,
     /// Values that become `null` on a masked route because they repeat text (`logprobs`).
